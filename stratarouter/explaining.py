@@ -1,0 +1,121 @@
+"""Why a query went where it went."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stratarouter.algorithms.tokenize import words
+from stratarouter.errors import InvalidInputError
+from stratarouter.types import Alternative, Explanation
+
+if TYPE_CHECKING:
+    from stratarouter.snapshot import Snapshot
+    from stratarouter.types import FloatArray, RouteResult
+
+__all__ = ["explain"]
+
+_MOST_WORDS = 6
+_EXAMPLES_SHOWN_FOR = 2
+
+
+def explain(snapshot: Snapshot, result: RouteResult) -> Explanation:
+    """Score the query of a result anew and say what spoke for each of the leading routes.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+        The snapshot that made the result.
+    result : RouteResult
+        A result that still has its query and embedding.
+
+    Returns
+    -------
+    Explanation
+        Nearest examples, shared words, matching patterns and the ranking.
+
+    Raises
+    ------
+    InvalidInputError
+        If the query or the embedding was taken out of the result.
+    """
+    query, embedding = result.query, result.embedding
+    if query is None or embedding is None:
+        raise InvalidInputError("the result has lost its query or embedding; route again")
+    override = snapshot.scorer.pattern.override(query)
+    if override is None:
+        scored = snapshot.scorer.score(query, embedding)
+    else:
+        scored = snapshot.scorer.with_route(query, embedding, override)
+    order = np.argsort(-scored.total, kind="stable").tolist()
+    if override is not None:
+        order.sort(key=lambda place: int(scored.routes[place]) != override)
+    shown = order[: snapshot.config.top_k]
+    best = int(scored.routes[order[0]])
+    ranking = tuple(
+        Alternative(
+            snapshot.routes[int(scored.routes[place])].id,
+            snapshot.scores_at(scored, place, overridden=int(scored.routes[place]) == override),
+        )
+        for place in shown
+    )
+    return Explanation(
+        query=query,
+        summary=_summary(result, ranking),
+        nearest_examples=tuple(
+            _nearest_example(snapshot, int(scored.routes[place]), embedding)
+            for place in shown[:_EXAMPLES_SHOWN_FOR]
+        ),
+        shared_words=_shared_words(snapshot, query, best),
+        matched_patterns=_matched_patterns(snapshot, query, best),
+        ranking=ranking,
+    )
+
+
+def _summary(result: RouteResult, ranking: tuple[Alternative, ...]) -> str:
+    best = ranking[0].route_id
+    outcome = {
+        "accepted": f"routed to {best!r}",
+        "pattern_override": f"routed to {best!r}, because one of its patterns decides alone",
+        "below_threshold": f"no route: {best!r} was best, but not sure enough",
+        "fallback": f"fell back to {result.route_id!r}: {best!r} was best, but not sure enough",
+    }[result.reason]
+    comparison = ">=" if result.matched else "<"
+    kind = "calibrated" if result.calibrated else "uncalibrated prior"
+    return (
+        f"{outcome} (confidence {result.confidence:.3f} {comparison} "
+        f"threshold {result.threshold:g}, {kind})"
+    )
+
+
+def _nearest_example(
+    snapshot: Snapshot, number: int, embedding: FloatArray
+) -> tuple[str, str, float]:
+    route = snapshot.routes[number]
+    cosines = snapshot.vectors_of(number) @ embedding
+    row = int(cosines.argmax())
+    named = snapshot.aligned[number] and row < len(route.texts)
+    text = route.texts[row] if named else f"(vector {row})"
+    return route.id, text, float(cosines[row])
+
+
+def _shared_words(snapshot: Snapshot, query: str, number: int) -> tuple[tuple[str, float], ...]:
+    keyword = snapshot.scorer.keyword
+    texts = words(query)
+    known = [word for word in texts if word in keyword.vocabulary]
+    if not known:
+        return ()
+    word_ids = keyword.word_ids(known)
+    shares = keyword.contributions(word_ids, np.array([number]))[:, 0]
+    bound = keyword.bound(texts, word_ids)
+    by_word: dict[str, float] = {}
+    for word, share in zip(known, shares.tolist(), strict=True):
+        by_word[word] = by_word.get(word, 0.0) + share / bound
+    ranked = sorted(by_word.items(), key=lambda entry: (-entry[1], entry[0]))
+    return tuple((word, share) for word, share in ranked[:_MOST_WORDS] if share > 0.0)
+
+
+def _matched_patterns(snapshot: Snapshot, query: str, number: int) -> tuple[str, ...]:
+    position = snapshot.scorer.pattern.matches(query, number)
+    return () if position is None else (snapshot.routes[number].patterns[position],)

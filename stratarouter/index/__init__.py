@@ -1,0 +1,5 @@
+"""Candidate search over route prototypes."""
+
+from stratarouter.index.flat import FlatIndex
+
+__all__ = ["FlatIndex"]

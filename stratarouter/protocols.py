@@ -1,0 +1,64 @@
+"""Contracts that implementations outside this package can fulfil."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stratarouter.types import FloatArray, IntArray
+
+__all__ = ["Encoder", "VectorIndex"]
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """Turns texts into vectors of one width.
+
+    An encoder may also have an ``encoder_id`` (str), which names its vector space; without one the
+    class name and the width stand in for it.
+    """
+
+    @property
+    def dimension(self) -> int:
+        """Width of the embeddings."""
+        ...
+
+    def encode(self, texts: Sequence[str]) -> FloatArray:
+        """Encode texts.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            Texts; a single one is a list of one.
+
+        Returns
+        -------
+        FloatArray, shape (n, d)
+            One row per text.
+        """
+        ...
+
+
+class VectorIndex(Protocol):
+    """Finds the rows of a matrix that are most similar to a vector."""
+
+    def search(self, embedding: FloatArray, k: int) -> tuple[IntArray, FloatArray]:
+        """Return the `k` most similar rows.
+
+        Parameters
+        ----------
+        embedding : FloatArray, shape (d,)
+            Unit vector.
+        k : int
+            How many rows, >= 1.
+
+        Returns
+        -------
+        indices : IntArray, shape (min(k, n),)
+            Row numbers, in no particular order.
+        similarities : FloatArray, shape (min(k, n),)
+            Inner products with those rows.
+        """
+        ...

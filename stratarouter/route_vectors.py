@@ -1,0 +1,186 @@
+"""Routes with their vectors: encoded here, or handed in, in one of several published forms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from stratarouter.algorithms.vectors import as_unit_rows
+from stratarouter.errors import (
+    EmbeddingCountError,
+    InvalidEmbeddingError,
+    RouteNotFoundError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stratarouter.protocols import Encoder
+    from stratarouter.types import FloatArray, Route
+
+__all__ = ["RouteVectors", "encode_routes", "route_vectors", "split_embeddings"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RouteVectors:
+    """A route and the vectors that stand for it."""
+
+    route: Route
+    """The route."""
+    vectors: FloatArray
+    """Unit rows, shape (m, d), m >= 1."""
+    aligned: bool
+    """Whether the rows are those of the route's texts, in their order."""
+
+
+def encode_routes(routes: Sequence[Route], encoder: Encoder) -> list[RouteVectors]:
+    """Encode the texts of routes, in one call.
+
+    Parameters
+    ----------
+    routes : sequence of Route
+        Routes to encode.
+    encoder : Encoder
+        A checked encoder.
+
+    Returns
+    -------
+    list of RouteVectors
+        One per route, with a row per example and one for the description.
+
+    Raises
+    ------
+    EncodingError
+        If the encoder fails.
+    """
+    matrix = encoder.encode([text for route in routes for text in route.texts])
+    sizes = [len(route.texts) for route in routes]
+    return [
+        RouteVectors(route, part, aligned=True)
+        for route, part in zip(routes, _cut(matrix, sizes), strict=True)
+    ]
+
+
+def route_vectors(route: Route, embeddings: Any, dimension: int) -> RouteVectors:
+    """Check the vectors that were handed in for one route.
+
+    Parameters
+    ----------
+    route : Route
+        The route.
+    embeddings : array_like, shape (m, d) or (d,)
+        Its vectors; as many as it has texts or examples are taken to be theirs.
+    dimension : int
+        Width of the router.
+
+    Returns
+    -------
+    RouteVectors
+        The route with unit rows.
+
+    Raises
+    ------
+    InvalidEmbeddingError
+        If a row is no usable vector, or there is none.
+    """
+    what = f"embeddings of route {route.id!r}"
+    matrix = np.asarray(embeddings)
+    rows = as_unit_rows(
+        matrix[np.newaxis] if matrix.ndim == 1 else matrix, dimension=dimension, what=what
+    )
+    if not len(rows):
+        raise InvalidEmbeddingError(f"{what} are empty; give at least one vector")
+    return RouteVectors(route, rows, aligned=len(rows) in {len(route.texts), len(route.examples)})
+
+
+def split_embeddings(
+    routes: Sequence[Route], embeddings: Any, dimension: int
+) -> list[RouteVectors]:
+    """Assign vectors that were handed in to routes.
+
+    Parameters
+    ----------
+    routes : sequence of Route
+        Registered routes in their order.
+    embeddings : array_like or mapping
+        One vector per route; one per example in the order of the routes (a route without examples
+        counts its description), with or without the descriptions of the others; a list of one
+        matrix per route; or a mapping of route id to matrix.
+    dimension : int
+        Width of the router.
+
+    Returns
+    -------
+    list of RouteVectors
+        One per route.
+
+    Raises
+    ------
+    EmbeddingCountError
+        If the number fits none of these.
+    InvalidEmbeddingError
+        If a row is no usable vector.
+    RouteNotFoundError
+        If a mapping names a route that does not exist.
+    """
+    if isinstance(embeddings, Mapping):
+        return _from_mapping(routes, embeddings, dimension)
+    if _is_nested(embeddings):
+        if len(embeddings) != len(routes):
+            raise EmbeddingCountError(len(embeddings), len(routes), _n_examples(routes))
+        return [
+            route_vectors(route, part, dimension)
+            for route, part in zip(routes, embeddings, strict=True)
+        ]
+    matrix = as_unit_rows(embeddings, dimension=dimension)
+    if len(matrix) == len(routes):
+        return [
+            RouteVectors(route, matrix[number : number + 1], aligned=len(route.texts) == 1)
+            for number, route in enumerate(routes)
+        ]
+    for sizes in (
+        [len(route.examples) or 1 for route in routes],
+        [len(route.texts) for route in routes],
+    ):
+        if len(matrix) == sum(sizes):
+            return [
+                RouteVectors(route, part, aligned=True)
+                for route, part in zip(routes, _cut(matrix, sizes), strict=True)
+            ]
+    raise EmbeddingCountError(len(matrix), len(routes), _n_examples(routes))
+
+
+def _from_mapping(
+    routes: Sequence[Route], embeddings: Mapping[str, Any], dimension: int
+) -> list[RouteVectors]:
+    known = [route.id for route in routes]
+    for route_id in embeddings:
+        if route_id not in known:
+            raise RouteNotFoundError(str(route_id), known)
+    missing = [route_id for route_id in known if route_id not in embeddings]
+    if missing:
+        raise InvalidEmbeddingError(f"no embeddings for the routes {', '.join(missing[:5])}")
+    return [route_vectors(route, embeddings[route.id], dimension) for route in routes]
+
+
+def _is_nested(embeddings: Any) -> bool:
+    # Looks at the first element only: a list of vectors and a list of matrices differ there.
+    if isinstance(embeddings, np.ndarray):
+        return embeddings.ndim == 3
+    if not isinstance(embeddings, (list, tuple)) or not embeddings:
+        return False
+    first = embeddings[0]
+    if isinstance(first, np.ndarray):
+        return first.ndim == 2
+    return isinstance(first, (list, tuple)) and bool(first) and hasattr(first[0], "__len__")
+
+
+def _n_examples(routes: Sequence[Route]) -> int:
+    return sum(len(route.examples) or 1 for route in routes)
+
+
+def _cut(matrix: FloatArray, sizes: Sequence[int]) -> list[FloatArray]:
+    return np.split(matrix, np.cumsum(sizes)[:-1]) if sizes else []

@@ -1,0 +1,326 @@
+"""The class that users meet."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from stratarouter.algorithms.vectors import as_unit_rows, as_unit_vector
+from stratarouter.config import RouterConfig
+from stratarouter.editing import RouteEditor
+from stratarouter.encoders.base import ensure_encoder
+from stratarouter.errors import ConfigurationError, EncoderMismatchError, InvalidInputError
+from stratarouter.evaluation import evaluate
+from stratarouter.fitting import check_labels, fit_to_queries
+from stratarouter.inputs import checked_k, checked_queries, checked_query
+from stratarouter.persistence import load_snapshot, save_snapshot
+from stratarouter.registry import Registry
+from stratarouter.serving import decide, decide_batch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from stratarouter.evaluation import EvaluationReport
+    from stratarouter.fitting import FitReport
+    from stratarouter.snapshot import Snapshot
+    from stratarouter.types import FloatArray, RouteResult
+
+__all__ = ["Router"]
+
+
+class Router(RouteEditor):
+    """Decides where a query should go, and how sure it is.
+
+    Routing never locks: it reads one immutable snapshot, which adding, updating and removing routes
+    replace. A change is visible when its call returns, and a call that raises changes nothing.
+
+    Parameters
+    ----------
+    config : RouterConfig, optional
+        Settings. An encoder in this place is taken as `encoder`.
+    encoder : Encoder, optional
+        Anything with ``encode(texts)`` and ``dimension``. Without one, texts are encoded by a
+        `HashingEncoder` of the configured width, unless vectors are handed in.
+    mode : {"local"}, optional
+        Accepted for compatibility; there is no hosted service.
+    **options : Any
+        Fields of `RouterConfig`, replacing those of `config`.
+
+    Raises
+    ------
+    ConfigurationError
+        If a setting is unknown or out of range.
+
+    Examples
+    --------
+    >>> router = Router(threshold=0.3)
+    >>> router.add_routes(
+    ...     [
+    ...         Route("billing", examples=["Where's my invoice?", "I was charged twice"]),
+    ...         Route("delivery", examples=["Where is my parcel?", "My order has not arrived"]),
+    ...     ]
+    ... )
+    >>> router.route("please send me the invoice for April").route_id
+    'billing'
+    """
+
+    def __init__(
+        self,
+        config: RouterConfig | Any | None = None,
+        *,
+        encoder: Any | None = None,
+        mode: str = "local",
+        **options: Any,
+    ) -> None:
+        if config is not None and not isinstance(config, RouterConfig):
+            if encoder is not None:
+                raise ConfigurationError("two encoders were given; pass only encoder=")
+            config, encoder = None, config
+        if mode != "local":
+            raise ConfigurationError(f"mode must be 'local', got {mode!r}: there is no service")
+        if isinstance(encoder, str):
+            raise ConfigurationError(
+                f"encoder {encoder!r} is a name; pass an encoder object with encode() and dimension"
+            )
+        settings = RouterConfig.from_options(config, **options)
+        checked = None if encoder is None else ensure_encoder(encoder)
+        if checked is not None:
+            settings = replace(settings, dimension=checked.dimension)
+        super().__init__(Registry(settings, checked))
+
+    def route(
+        self,
+        query: str,
+        embedding: Any | None = None,
+        k: int | None = None,
+        *,
+        top_k: int | None = None,
+    ) -> RouteResult:
+        """Decide where a query goes.
+
+        Parameters
+        ----------
+        query : str
+            Query text.
+        embedding : array_like, shape (d,), optional
+            Its vector; None encodes the text.
+        k : int, optional
+            How many ranked routes the result names, the winner included; 1 if not given.
+        top_k : int, optional
+            Other name of `k`.
+
+        Returns
+        -------
+        RouteResult
+            Always a result: `route_id` is None, or the fallback, if nothing was sure enough.
+
+        Raises
+        ------
+        InvalidInputError
+            If the query is blank, or the vector cannot be one.
+        NoRoutesError
+            If there are no routes.
+        IndexNotBuiltError
+            If the router is not built and a vector is given that only the caller's encoder knows.
+        EncoderRequiredError
+            If the routes' vectors came from outside and the query has none.
+        """
+        started = perf_counter()
+        text = checked_query(query)
+        count = checked_k(k, top_k)
+        snapshot = self._registry.snapshot
+        if snapshot is None:
+            snapshot = self._registry.ready(has_embedding=embedding is not None)
+        if embedding is None:
+            vector: FloatArray = self._registry.encoder_for(snapshot).encode([text])[0]
+        else:
+            vector = as_unit_vector(embedding, dimension=snapshot.dimension)
+        result = decide(snapshot, text, vector, count)
+        result.latency_ms = (perf_counter() - started) * 1e3
+        return result
+
+    def route_batch(
+        self, queries: Sequence[str], embeddings: Any | None = None, k: int | None = None
+    ) -> list[RouteResult]:
+        """Decide where many queries go; faster than one by one, with the same answers.
+
+        Parameters
+        ----------
+        queries : sequence of str
+            Query texts.
+        embeddings : array_like, shape (n, d), optional
+            Their vectors; None encodes the texts in one call.
+        k : int, optional
+            How many ranked routes each result names, the winner included; 1 if not given.
+
+        Returns
+        -------
+        list of RouteResult
+            In the order of the queries, all from one snapshot; `latency_ms` is the mean.
+
+        Raises
+        ------
+        InvalidInputError
+            If a query is blank, or the vectors do not fit.
+        """
+        started = perf_counter()
+        texts = checked_queries(queries)
+        count = checked_k(k, None)
+        snapshot, matrix = self._prepared(texts, embeddings)
+        results = list(decide_batch(snapshot, texts, matrix, count))
+        mean_ms = (perf_counter() - started) * 1e3 / max(len(results), 1)
+        for result in results:
+            result.latency_ms = mean_ms
+        return results
+
+    def fit(
+        self,
+        queries: Sequence[str],
+        labels: Sequence[str | None],
+        embeddings: Any | None = None,
+    ) -> FitReport:
+        """Fit the confidence to labelled queries; the routes stay as they are.
+
+        Parameters
+        ----------
+        queries : sequence of str
+            Query texts, best such as users write.
+        labels : sequence of str or None
+            Right route of each query; None where no route is right.
+        embeddings : array_like, shape (n, d), optional
+            Vectors of the queries; None encodes the texts.
+
+        Returns
+        -------
+        FitReport
+            What was fitted, with held-out figures.
+
+        Raises
+        ------
+        InvalidInputError
+            If queries and labels differ in number, or there are none.
+        RouteNotFoundError
+            If a label is no registered route.
+        """
+        texts = checked_queries(queries)
+        with self._registry.lock:
+            snapshot, matrix = self._prepared(texts, embeddings)
+            confidence, report = fit_to_queries(snapshot, texts, labels, matrix)
+            self._registry.revise(snapshot, confidence=confidence)
+        return report
+
+    def evaluate(
+        self,
+        queries: Sequence[str],
+        labels: Sequence[str | None],
+        embeddings: Any | None = None,
+    ) -> EvaluationReport:
+        """Route labelled queries and report how well that went.
+
+        Parameters
+        ----------
+        queries : sequence of str
+            Query texts, none of which the router was fitted to.
+        labels : sequence of str or None
+            Right route of each query; None where no route is right.
+        embeddings : array_like, shape (n, d), optional
+            Vectors of the queries; None encodes the texts.
+
+        Returns
+        -------
+        EvaluationReport
+            Accuracy, coverage, calibration, out-of-scope figures, confusions, worst mistakes.
+
+        Raises
+        ------
+        InvalidInputError
+            If queries and labels differ in number, or there are none.
+        RouteNotFoundError
+            If a label is no registered route.
+        """
+        texts = checked_queries(queries)
+        snapshot, matrix = self._prepared(texts, embeddings)
+        check_labels(snapshot, len(texts), labels)
+        results = []
+        for text, vector in zip(texts, matrix, strict=True):
+            started = perf_counter()
+            result = decide(snapshot, text, vector, 1)
+            result.latency_ms = (perf_counter() - started) * 1e3
+            results.append(result)
+        return evaluate(results, labels)
+
+    def save(self, folder: str | Path) -> Path:
+        """Save the built router to a folder.
+
+        Parameters
+        ----------
+        folder : str or Path
+            Folder to write; a saved router in it is replaced.
+
+        Returns
+        -------
+        Path
+            The folder.
+
+        Raises
+        ------
+        IndexNotBuiltError
+            If the router is not built and has no encoder.
+        InvalidInputError
+            If the folder holds something else.
+        """
+        snapshot = self._registry.snapshot or self._registry.ready(has_embedding=False)
+        return save_snapshot(snapshot, folder)
+
+    @classmethod
+    def load(cls, folder: str | Path, *, encoder: Any | None = None) -> Router:
+        """Read a saved router; encodes nothing.
+
+        Parameters
+        ----------
+        folder : str or Path
+            Folder that `save` wrote.
+        encoder : Encoder, optional
+            The encoder that the router was built with; needed to route text. The default
+            `HashingEncoder` need not be passed.
+
+        Returns
+        -------
+        Router
+            A router that decides like the saved one.
+
+        Raises
+        ------
+        SaveNotFoundError
+            If there is no saved router.
+        CorruptSaveError
+            If it is damaged or of a newer format.
+        EncoderMismatchError
+            If `encoder` is not the one that the router was built with.
+        """
+        snapshot = load_snapshot(folder)
+        router = cls(snapshot.config, encoder=encoder)
+        if encoder is not None and router.encoder_id != snapshot.encoder_id:
+            raise EncoderMismatchError(snapshot.encoder_id, router.encoder_id)
+        router._registry.adopt(snapshot)
+        return router
+
+    def _prepared(self, texts: list[str], embeddings: Any | None) -> tuple[Snapshot, FloatArray]:
+        registry = self._registry
+        snapshot = registry.snapshot
+        if snapshot is None:
+            snapshot = registry.ready(has_embedding=embeddings is not None)
+        if embeddings is None:
+            return snapshot, registry.encoder_for(snapshot).encode(texts)
+        if not texts:
+            return snapshot, np.empty((0, snapshot.dimension), dtype=np.float32)
+        matrix = as_unit_rows(embeddings, dimension=snapshot.dimension)
+        if len(matrix) != len(texts):
+            raise InvalidInputError(
+                f"need one embedding per query, got {len(matrix)} for {len(texts)} queries"
+            )
+        return snapshot, matrix

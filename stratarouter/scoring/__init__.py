@@ -1,0 +1,1 @@
+"""The scorers: semantic, keyword, pattern, and their combination."""

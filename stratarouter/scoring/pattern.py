@@ -1,0 +1,106 @@
+"""Which routes have a pattern that matches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stratarouter.algorithms.patterns import compile_pattern, first_match
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stratarouter.algorithms.patterns import PatternMatcher
+    from stratarouter.types import FloatArray, IntArray, Route
+
+__all__ = ["PatternScorer"]
+
+
+class PatternScorer:
+    """The compiled patterns of all routes; immutable.
+
+    Parameters
+    ----------
+    routes : sequence of Route
+        Routes in the order of the snapshot.
+
+    Raises
+    ------
+    InvalidPatternError
+        If a pattern is not usable.
+    """
+
+    __slots__ = ("_matchers", "_overrides", "_owners")
+
+    def __init__(self, routes: Sequence[Route]) -> None:
+        self._matchers: dict[int, list[PatternMatcher]] = {
+            number: [compile_pattern(pattern) for pattern in route.patterns]
+            for number, route in enumerate(routes)
+            if route.patterns
+        }
+        self._overrides = [
+            (number, self._matchers[number])
+            for number in self._matchers
+            if routes[number].pattern_mode == "override"
+        ]
+        self._owners = frozenset(self._matchers)
+
+    def override(self, query: str) -> int | None:
+        """Return the first route, in their order, whose overriding pattern matches.
+
+        Parameters
+        ----------
+        query : str
+            Query text.
+
+        Returns
+        -------
+        int or None
+            Route number.
+        """
+        for number, matchers in self._overrides:
+            if first_match(matchers, query) is not None:
+                return number
+        return None
+
+    def scores(self, query: str, routes: IntArray) -> FloatArray | None:
+        """Return 1 for each route with a matching pattern, else 0.
+
+        Parameters
+        ----------
+        query : str
+            Query text.
+        routes : IntArray, shape (c,)
+            Routes to look at.
+
+        Returns
+        -------
+        FloatArray, shape (c,), in {0, 1}, or None
+            None if no pattern of these routes matches.
+        """
+        if not self._matchers:
+            return None
+        numbers = routes.tolist()
+        if self._owners.isdisjoint(numbers):
+            return None
+        fired = [self.matches(query, number) is not None for number in numbers]
+        return np.array(fired, dtype=float) if any(fired) else None
+
+    def matches(self, query: str, route: int) -> int | None:
+        """Return the position of the first pattern of one route that matches.
+
+        Parameters
+        ----------
+        query : str
+            Query text.
+        route : int
+            Route number.
+
+        Returns
+        -------
+        int or None
+            Position among the route's patterns.
+        """
+        matchers = self._matchers.get(route)
+        return None if matchers is None else first_match(matchers, query)

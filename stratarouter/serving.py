@@ -1,0 +1,153 @@
+"""From a snapshot and a query to a decision."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stratarouter.explaining import explain
+from stratarouter.index.flat import top_k
+from stratarouter.types import Alternative, RouteResult
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from stratarouter.scoring.hybrid import ScoredCandidates
+    from stratarouter.snapshot import Snapshot
+    from stratarouter.types import FloatArray, Reason, Route, RouteScores
+
+__all__ = ["decide", "decide_batch"]
+
+_BLOCK_ROWS = 256
+
+
+def decide(snapshot: Snapshot, query: str, embedding: FloatArray, k: int) -> RouteResult:
+    """Route one query.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+        Built router.
+    query : str
+        Query text, not blank.
+    embedding : FloatArray, shape (d,)
+        Its unit vector.
+    k : int
+        How many ranked routes the result names, the winner included, >= 1.
+
+    Returns
+    -------
+    RouteResult
+        The decision; `latency_ms` is left to the caller, who has the clock.
+    """
+    scorer = snapshot.scorer
+    override = scorer.pattern.override(query)
+    if override is not None:
+        scored = scorer.with_route(query, embedding, override)
+        leader = int(np.flatnonzero(scored.routes == override)[0])
+        return _result(snapshot, query, embedding, k, scored, leader, overridden=True)
+    routes, cosines = scorer.index.search(embedding, max(k, scorer.max_candidates))
+    scored = scorer.score_candidates(query, embedding, routes, cosines)
+    return _result(snapshot, query, embedding, k, scored, scored.leader(), overridden=False)
+
+
+def decide_batch(
+    snapshot: Snapshot, queries: Sequence[str], embeddings: FloatArray, k: int
+) -> Iterator[RouteResult]:
+    """Route many queries; the candidate search is one matrix product per block.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+        Built router.
+    queries : sequence of str
+        Query texts, none blank.
+    embeddings : FloatArray, shape (n, d)
+        Their unit vectors.
+    k : int
+        How many ranked routes each result names, the winner included, >= 1.
+
+    Yields
+    ------
+    RouteResult
+        Decisions in the order of the queries, equal to those of `decide`.
+    """
+    scorer = snapshot.scorer
+    n_routes = len(snapshot.routes)
+    keep = min(max(k, scorer.max_candidates), n_routes)
+    everything = np.arange(n_routes)
+    for start in range(0, len(queries), _BLOCK_ROWS):
+        block = embeddings[start : start + _BLOCK_ROWS]
+        for query, embedding, similarities in zip(
+            queries[start : start + _BLOCK_ROWS], block, block @ scorer.prototypes.T, strict=True
+        ):
+            if scorer.pattern.override(query) is not None:
+                yield decide(snapshot, query, embedding, k)
+                continue
+            routes = everything if keep == n_routes else top_k(similarities, keep)
+            scored = scorer.score_candidates(query, embedding, routes, similarities[routes])
+            leader = scored.leader()
+            yield _result(snapshot, query, embedding, k, scored, leader, overridden=False)
+
+
+def _result(  # noqa: PLR0917 -- private and called on the hot path
+    snapshot: Snapshot,
+    query: str,
+    embedding: FloatArray,
+    k: int,
+    scored: ScoredCandidates,
+    leader: int,
+    *,
+    overridden: bool,
+) -> RouteResult:
+    route_number = int(scored.routes[leader])
+    scores = snapshot.scores_at(scored, leader, overridden=overridden)
+    threshold = snapshot.thresholds[route_number]
+    reason: Reason
+    chosen: Route | None
+    if scores.confidence >= threshold:
+        chosen = snapshot.routes[route_number]
+        reason = "pattern_override" if overridden else "accepted"
+    else:
+        fallback = snapshot.config.fallback_route
+        chosen = None if fallback is None else snapshot.routes[snapshot.positions[fallback]]
+        reason = "below_threshold" if fallback is None else "fallback"
+    accepted = reason in {"accepted", "pattern_override"}
+    return RouteResult(
+        route_id=None if chosen is None else chosen.id,
+        confidence=scores.confidence,
+        scores=scores,
+        reason=reason,
+        alternatives=_alternatives(snapshot, scored, leader, scores, k, accepted=accepted),
+        metadata={} if chosen is None else chosen.metadata,
+        threshold=threshold,
+        calibrated=snapshot.confidence.calibrated,
+        snapshot_version=snapshot.version,
+        query=query,
+        embedding=embedding,
+        explainer=partial(explain, snapshot),
+    )
+
+
+def _alternatives(
+    snapshot: Snapshot,
+    scored: ScoredCandidates,
+    leader: int,
+    leader_scores: RouteScores,
+    k: int,
+    *,
+    accepted: bool,
+) -> tuple[Alternative, ...]:
+    routes = snapshot.routes
+    best = Alternative(routes[scored.routes[leader]].id, leader_scores)
+    if k == 1:
+        return () if accepted else (best,)
+    order = np.argsort(-scored.total, kind="stable").tolist()
+    order.remove(leader)
+    others = tuple(
+        Alternative(routes[scored.routes[place]].id, snapshot.scores_at(scored, place))
+        for place in order[: k - 1]
+    )
+    return others if accepted else (best, *others)

@@ -1,0 +1,110 @@
+"""The immutable built router."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from stratarouter.crossfit import outcome_features
+from stratarouter.types import RouteScores
+
+if TYPE_CHECKING:
+    from stratarouter.calibration import ConfidenceMap
+    from stratarouter.config import RouterConfig
+    from stratarouter.scoring.hybrid import HybridScorer, ScoredCandidates
+    from stratarouter.types import FloatArray, IntArray, Route
+
+__all__ = ["EXTERNAL_ENCODER_ID", "Snapshot"]
+
+EXTERNAL_ENCODER_ID = "external"
+"""Encoder identity of vectors that were handed in without an encoder."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """Everything that is needed to route; never changed after it is made.
+
+    Readers take one reference and use it to the end, so they need no lock and never see a mixture
+    of two states.
+    """
+
+    version: int
+    """Number that grows with every change of the routes."""
+    config: RouterConfig
+    """Settings that the snapshot was built with."""
+    routes: tuple[Route, ...]
+    """Routes in the order in which they were added."""
+    aligned: tuple[bool, ...]
+    """Per route: whether its vectors are those of its texts, in their order."""
+    encoder_id: str
+    """Identity of the encoder that made the vectors."""
+    scorer: HybridScorer
+    """Scorers over all routes."""
+    confidence: ConfidenceMap
+    """From scores to probabilities."""
+    built_confidence: ConfidenceMap
+    """The one made at build time, from which a later fit starts."""
+    thresholds: tuple[float, ...]
+    """Least confidence per route."""
+    positions: dict[str, int] = field(repr=False)
+    """Route id to its number."""
+
+    @property
+    def vectors(self) -> FloatArray:
+        """Unit rows of all routes, shape (n, d)."""
+        return self.scorer.semantic.vectors
+
+    @property
+    def offsets(self) -> IntArray:
+        """Row ranges of the routes, shape (r + 1,)."""
+        return self.scorer.semantic.offsets
+
+    @property
+    def dimension(self) -> int:
+        """Width of the vectors."""
+        return int(self.vectors.shape[1])
+
+    def vectors_of(self, number: int) -> FloatArray:
+        """Return the vectors of one route.
+
+        Parameters
+        ----------
+        number : int
+            Route number.
+
+        Returns
+        -------
+        FloatArray, shape (m, d)
+            A view; do not write to it.
+        """
+        return self.vectors[int(self.offsets[number]) : int(self.offsets[number + 1])]
+
+    def scores_at(
+        self, scored: ScoredCandidates, place: int, *, overridden: bool = False
+    ) -> RouteScores:
+        """Return all scores of one candidate, its confidence included.
+
+        Parameters
+        ----------
+        scored : ScoredCandidates
+            Candidates of a query.
+        place : int
+            Which of them.
+        overridden : bool, optional
+            Whether an overriding pattern chose it.
+
+        Returns
+        -------
+        RouteScores
+            Its scores.
+        """
+        total, margin, semantic = outcome_features(scored, place)
+        return RouteScores(
+            semantic=semantic,
+            keyword=float(scored.keyword[place]),
+            pattern=0.0 if scored.pattern is None else float(scored.pattern[place]),
+            total=total,
+            confidence=self.confidence.override
+            if overridden
+            else self.confidence.confidence(total, margin, semantic),
+        )

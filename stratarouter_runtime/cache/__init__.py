@@ -1,0 +1,1 @@
+"""Keeping answers, each in its owner's partition."""

@@ -1,0 +1,1 @@
+"""Carrying out: deadlines, threads, handlers, bindings."""

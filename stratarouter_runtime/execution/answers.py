@@ -1,0 +1,74 @@
+"""What a target answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from stratarouter_runtime.policies.plain_json import decode_plain, encode_plain
+
+__all__ = ["Answer"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a target answered, and how it came about."""
+
+    response: Any
+    """The answer."""
+    provider: str | None = None
+    """Provider that gave it; None for a handler."""
+    model: str | None = None
+    """Model that gave it."""
+    tokens: int = 0
+    """Tokens that this execution used."""
+    cost_usd: float = 0.0
+    """What this execution cost, US dollars."""
+    cache_hit: bool = False
+    """Whether it was stored before."""
+    coalesced: bool = False
+    """Whether it came from an equal execution."""
+    warnings: tuple[str, ...] = ()
+    """What could not be done as asked."""
+    stored: bytes | None = None
+    """Its JSON form, if it has one and may be shared."""
+
+    def encoded(self) -> bytes:
+        """Return what goes into the cache.
+
+        Returns
+        -------
+        bytes
+            JSON.
+
+        Raises
+        ------
+        UncacheableValueError
+            If the response is no JSON data.
+        """
+        return encode_plain([self.response, self.provider, self.model])
+
+    @classmethod
+    def decoded(cls, data: bytes, *, cache_hit: bool) -> Answer:
+        """Return a fresh copy from its stored form; it cost nothing this time.
+
+        Parameters
+        ----------
+        data : bytes
+            What `encoded` returned.
+        cache_hit : bool
+            Whether it was stored before; else it is shared with a running execution.
+
+        Returns
+        -------
+        Answer
+            The copy.
+        """
+        response, provider, model = decode_plain(data)
+        return cls(
+            response=response,
+            provider=provider,
+            model=model,
+            cache_hit=cache_hit,
+            coalesced=not cache_hit,
+        )

@@ -1,0 +1,311 @@
+"""From a request and a decision to what exactly is to be done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from stratarouter.errors import InvalidInputError
+from stratarouter.types import RouteResult
+from stratarouter_runtime.errors import InvalidContextError, UncacheableValueError
+from stratarouter_runtime.execution.handlers import Handler
+from stratarouter_runtime.policies.fingerprint import FingerprintPrefix
+from stratarouter_runtime.types import CompletionRequest, Message, Partition
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stratarouter_runtime.config import RuntimeConfig
+    from stratarouter_runtime.execution.bindings import Binding, BindingTable
+    from stratarouter_runtime.execution.deadline import Deadline
+    from stratarouter_runtime.protocols import LLMClient
+    from stratarouter_runtime.types import CacheScope
+
+__all__ = ["ExecutionPlan", "ExecutionRequest", "Planner", "ProviderCall", "make_request"]
+
+# What the partition stands for, so that it need not be part of a fingerprint as well.
+_IDENTITIES = frozenset({"tenant_id", "org_id", "user_id"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionRequest:
+    """What a caller asked for, checked."""
+
+    execution_id: str
+    """Unique name of the execution."""
+    query: str
+    """The query."""
+    context: Mapping[str, Any]
+    """The context as it was given."""
+    partition: Partition
+    """Whose execution it is."""
+    decision: RouteResult | None
+    """The decision, if it was taken before."""
+    embedding: Any
+    """Embedding of the query, if the caller has it."""
+    started_s: float
+    """When it began."""
+    deadline: Deadline
+    """When it ends at the latest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderCall:
+    """What a provider is asked."""
+
+    provider: str
+    """Its name."""
+    client: LLMClient | None
+    """Its client; None looks the name up."""
+    request: CompletionRequest
+    """Messages and parameters."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionPlan:
+    """What is to be done: who answers, for whom, until when, and under which name it is kept."""
+
+    request: ExecutionRequest
+    """What was asked for."""
+    route_id: str | None
+    """Decided route; None if a stand-in answers a query without one."""
+    binding: Binding
+    """Who answers."""
+    is_own: bool
+    """Whether it is the route's own target."""
+    call: Handler | ProviderCall
+    """What to do."""
+    partition: Partition
+    """Who shares the answer."""
+    cache_key: str | None
+    """Fingerprint; None if the answer is not to be shared."""
+    warnings: tuple[str, ...] = ()
+    """What could not be done as asked."""
+
+    @property
+    def what(self) -> str:
+        """Name of the target in messages."""
+        call = self.call
+        return f"provider {call.provider!r}" if isinstance(call, ProviderCall) else call.what
+
+
+def make_request(
+    subject: RouteResult | str | None,
+    context: Mapping[str, Any] | None,
+    *,
+    query: str | None,
+    decision: RouteResult | None,
+    embedding: Any,
+    execution_id: str,
+    started_s: float,
+    deadline: Deadline,
+) -> ExecutionRequest:
+    """Check what `execute` was given.
+
+    Parameters
+    ----------
+    subject : RouteResult or str, optional
+        A decision or a query, by position.
+    context : mapping, optional
+        The context.
+    query : str, optional
+        The query, by name; wins over the decision's own.
+    decision : RouteResult, optional
+        The decision, by name.
+    embedding : array_like, shape (d,), optional
+        Embedding of the query.
+    execution_id : str
+        Unique name of the execution.
+    started_s : float
+        When it began.
+    deadline : Deadline
+        When it ends at the latest.
+
+    Returns
+    -------
+    ExecutionRequest
+        The request.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no query, or a thing is given twice.
+    InvalidContextError
+        If the context is no mapping with str keys, or its identities are unusable.
+    """
+    if isinstance(subject, RouteResult):
+        decision = _only("decision", subject, decision)
+    elif isinstance(subject, str):
+        query = _only("query", subject, query)
+    elif subject is not None:
+        raise InvalidInputError(
+            f"execute takes a RouteResult or a query text, got a {type(subject).__name__}"
+        )
+    if decision is not None and not isinstance(decision, RouteResult):
+        raise InvalidInputError(f"decision must be a RouteResult, got a {type(decision).__name__}")
+    text: object = query if query is not None or decision is None else decision.query
+    if not isinstance(text, str) or not text.strip():
+        raise InvalidInputError(
+            "there is no query text to execute; pass query=..., "
+            "or a decision that was made by router.route(query, ...)"
+        )
+    checked = _checked_context(context)
+    return ExecutionRequest(
+        execution_id=execution_id,
+        query=text,
+        context=checked,
+        partition=Partition.from_context(checked),
+        decision=decision,
+        embedding=embedding,
+        started_s=started_s,
+        deadline=deadline,
+    )
+
+
+class Planner:
+    """Turns decisions into plans.
+
+    Parameters
+    ----------
+    config : RuntimeConfig
+        The settings.
+    bindings : BindingTable
+        Who answers what.
+    """
+
+    def __init__(self, config: RuntimeConfig, bindings: BindingTable) -> None:
+        self._cache_enabled = config.cache_enabled
+        self._cache_scope: CacheScope = config.cache_scope
+        self._bindings = bindings
+        # By route; each remembers for which target, client and encoder it was made.
+        self._prefixes: dict[str, tuple[Binding, int, str | None, FingerprintPrefix]] = {}
+
+    def plan(
+        self, request: ExecutionRequest, decision: RouteResult, encoder_id: str | None
+    ) -> ExecutionPlan | None:
+        """Return what is to be done.
+
+        Parameters
+        ----------
+        request : ExecutionRequest
+            What was asked for.
+        decision : RouteResult
+            Where it goes.
+        encoder_id : str, optional
+            Encoder that the decision rests on.
+
+        Returns
+        -------
+        ExecutionPlan or None
+            The plan; None if there is no route and nobody stands in.
+
+        Raises
+        ------
+        UnboundRouteError
+            If there is a route, and nothing is bound to it and nobody stands in.
+        """
+        route_id = decision.route_id
+        binding, is_own = self._bindings.resolve(route_id)
+        if binding is None:
+            return None
+        scope = self._cache_scope if binding.cache_scope is None else binding.cache_scope
+        partition = request.partition.widened(scope)
+        key, warnings = None, ()
+        if self._cache_enabled and binding.cacheable:
+            key, warnings = self._fingerprint(request, route_id, binding, scope, encoder_id)
+        return ExecutionPlan(
+            request=request,
+            route_id=route_id,
+            binding=binding,
+            is_own=is_own,
+            call=_call(request, binding),
+            partition=partition,
+            cache_key=key,
+            warnings=warnings,
+        )
+
+    def _fingerprint(
+        self,
+        request: ExecutionRequest,
+        route_id: str | None,
+        binding: Binding,
+        scope: CacheScope,
+        encoder_id: str | None,
+    ) -> tuple[str | None, tuple[str, ...]]:
+        prefix = self._prefix(route_id, binding, scope, encoder_id)
+        # A provider sees nothing of the context, so nothing of it can change the answer.
+        is_handler = isinstance(binding.target, Handler)
+        seen = dict(_unnamed(request, scope)) if is_handler else {}
+        try:
+            return prefix.of(request.query, seen), ()
+        except UncacheableValueError as error:
+            return None, (f"not cached, because the context is no JSON data: {error}",)
+
+    def _prefix(
+        self,
+        route_id: str | None,
+        binding: Binding,
+        scope: CacheScope,
+        encoder_id: str | None,
+    ) -> FingerprintPrefix:
+        target = binding.target
+        generation = (
+            0 if isinstance(target, Handler) else self._bindings.client_generation(target.provider)
+        )
+        known = None if route_id is None else self._prefixes.get(route_id)
+        if known is not None and known[:3] == (binding, generation, encoder_id):
+            return known[3]
+        prefix = FingerprintPrefix(
+            {
+                "route": route_id,
+                "target": binding.identity(),
+                "client_generation": generation,
+                "scope": scope,
+                "encoder": encoder_id,
+            }
+        )
+        # Stand-ins are not remembered: decisions made by hand may name any number of routes.
+        if route_id is not None and route_id in self._bindings:
+            self._prefixes[route_id] = (binding, generation, encoder_id, prefix)
+        return prefix
+
+
+def _only(name: str, by_position: Any, by_name: Any) -> Any:
+    if by_name is not None and by_name is not by_position and by_name != by_position:
+        raise InvalidInputError(f"{name} is given twice, by position and by name; pass it once")
+    return by_position
+
+
+def _checked_context(context: object) -> Mapping[str, Any]:
+    if context is None:
+        return {}
+    if not isinstance(context, Mapping):
+        raise InvalidContextError(
+            f"context must be a mapping such as {{'user_id': ...}}, got a {type(context).__name__}"
+        )
+    for key in context:
+        if not isinstance(key, str):
+            raise InvalidContextError(f"the keys of a context are strings, got {key!r}")
+    return context
+
+
+def _unnamed(request: ExecutionRequest, scope: CacheScope) -> Iterator[tuple[str, Any]]:
+    """Yield what a handler sees of the context and the partition does not stand for."""
+    session_is_named = scope != "user" or request.partition.user_kind == "session"
+    for key, value in request.context.items():
+        if key not in _IDENTITIES and not (key == "session_id" and session_is_named):
+            yield key, value
+
+
+def _call(request: ExecutionRequest, binding: Binding) -> Handler | ProviderCall:
+    target = binding.target
+    if isinstance(target, Handler):
+        return target
+    query = Message("user", request.query)
+    messages = (query,) if target.system is None else (Message("system", target.system), query)
+    return ProviderCall(
+        provider=target.provider,
+        client=target.client,
+        request=CompletionRequest(messages=messages, model=target.model, params=target.params),
+    )

@@ -1,0 +1,1 @@
+"""Rules of the runtime: pure functions and values that are told the time."""

@@ -1,0 +1,95 @@
+"""Names of answers: equal only if everything that can change the answer is equal."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+from stratarouter_runtime.policies.plain_json import canonical_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["FINGERPRINT_VERSION", "FingerprintPrefix", "text_key"]
+
+FINGERPRINT_VERSION = 1
+"""Part of every fingerprint; a change of its recipe must change it."""
+
+_DIGEST_BYTES = 32
+
+
+class FingerprintPrefix:
+    """The part of a fingerprint that many requests share, hashed once.
+
+    Parameters
+    ----------
+    parts : mapping
+        Plain JSON data: route, target, model, system text, sampling, policy version, encoder …
+
+    Raises
+    ------
+    UncacheableValueError
+        If a part has no JSON form.
+
+    Examples
+    --------
+    >>> prefix = FingerprintPrefix({"route": "billing", "model": "m"})
+    >>> prefix.of("hello") == FingerprintPrefix({"model": "m", "route": "billing"}).of("hello")
+    True
+    >>> prefix.of("hello") == prefix.of("hello", {"locale": "de"})
+    False
+    """
+
+    __slots__ = ("_hash",)
+
+    def __init__(self, parts: Mapping[str, Any]) -> None:
+        self._hash = blake2b(
+            canonical_json({"version": FINGERPRINT_VERSION, "parts": dict(parts)}),
+            digest_size=_DIGEST_BYTES,
+        )
+
+    def of(self, query: str, context: Mapping[str, Any] | None = None) -> str:
+        """Return the fingerprint of one request.
+
+        Parameters
+        ----------
+        query : str
+            The text, taken exactly.
+        context : mapping, optional
+            What else the target sees; None and empty are the same.
+
+        Returns
+        -------
+        str
+            64 hexadecimal digits.
+
+        Raises
+        ------
+        UncacheableValueError
+            If the context has no JSON form.
+        """
+        text = query.encode("utf-8", "surrogatepass")
+        digest = self._hash.copy()
+        # The length keeps query and context apart.
+        digest.update(len(text).to_bytes(8, "big"))
+        digest.update(text)
+        if context:
+            digest.update(canonical_json(context))
+        return digest.hexdigest()
+
+
+def text_key(text: str) -> str:
+    """Return the key of an answer that is known by its query alone.
+
+    Parameters
+    ----------
+    text : str
+        The query, taken exactly.
+
+    Returns
+    -------
+    str
+        "q:" and 64 hexadecimal digits.
+    """
+    digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=_DIGEST_BYTES)
+    return f"q:{digest.hexdigest()}"
