@@ -1,5 +1,7 @@
 """StrataRouter: decides where a query should go, and how sure it is."""
 
+from typing import TYPE_CHECKING
+
 from stratarouter.config import RouterConfig
 from stratarouter.encoders import (
     BaseEncoder,
@@ -29,10 +31,12 @@ from stratarouter.errors import (
     SaveNotFoundError,
     StrataError,
 )
-from stratarouter.evaluation import EvaluationReport
-from stratarouter.fitting import FitReport
 from stratarouter.router import Router
 from stratarouter.types import Alternative, Explanation, Route, RouteResult, RouteScores
+
+if TYPE_CHECKING:
+    from stratarouter.evaluation import EvaluationReport
+    from stratarouter.fitting import FitReport
 
 __version__ = "0.3.0"
 
@@ -72,3 +76,16 @@ __all__ = [
     "StrataError",
     "__version__",
 ]
+
+
+def __getattr__(name: str) -> object:
+    # Reports are made by methods that import their modules on first use; routing needs neither.
+    if name == "EvaluationReport":
+        from stratarouter.evaluation import EvaluationReport
+
+        return EvaluationReport
+    if name == "FitReport":
+        from stratarouter.fitting import FitReport
+
+        return FitReport
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -10,6 +10,7 @@ from stratarouter.algorithms.fusion import FusionWeights
 from stratarouter.calibration import PRIOR, fit_confidence
 from stratarouter.crossfit import Examples, cross_fit
 from stratarouter.errors import ConfigurationError, NoRoutesError, nearest_name_hint
+from stratarouter.route_vectors import RouteVectors
 from stratarouter.scoring.hybrid import HybridScorer
 from stratarouter.scoring.keyword import compile_keywords
 from stratarouter.scoring.pattern import PatternScorer
@@ -21,9 +22,8 @@ if TYPE_CHECKING:
 
     from stratarouter.calibration import ConfidenceMap
     from stratarouter.config import RouterConfig
-    from stratarouter.route_vectors import RouteVectors
 
-__all__ = ["build_snapshot", "cross_fitted_confidence"]
+__all__ = ["build_snapshot", "cross_fitted_confidence", "entries_of"]
 
 
 def build_snapshot(
@@ -133,6 +133,25 @@ def cross_fitted_confidence(
         owners.extend([number] * len(entry.route.examples))
     examples = Examples(texts, np.array(rows, dtype=int), np.array(owners, dtype=int))
     return fit_confidence(cross_fit(scorer, examples, config.seed), "examples")
+
+
+def entries_of(snapshot: Snapshot) -> list[RouteVectors]:
+    """Take a snapshot apart into what it was built from.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+        Built router.
+
+    Returns
+    -------
+    list of RouteVectors
+        Its routes with views of their vectors.
+    """
+    return [
+        RouteVectors(route, snapshot.vectors_of(number), snapshot.aligned[number])
+        for number, route in enumerate(snapshot.routes)
+    ]
 
 
 def _require_fallback(fallback_route: str | None, positions: dict[str, int]) -> None:

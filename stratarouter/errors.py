@@ -24,7 +24,6 @@ The tree; each class is also the builtin kind that fits, so plain handlers work:
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 if TYPE_CHECKING:
@@ -293,5 +292,7 @@ def nearest_name_hint(name: str, known: Iterable[str]) -> str:
     >>> nearest_name_hint("treshold", ["threshold", "top_k"])
     "; did you mean 'threshold'?"
     """
+    from difflib import get_close_matches
+
     close = get_close_matches(name, list(known), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""

@@ -1,13 +1,14 @@
-"""Fitting the confidence to labelled queries."""
+"""Fitting a built router to labelled queries."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from stratarouter.algorithms.metrics import expected_calibration_error
+from stratarouter.building import build_snapshot, entries_of
 from stratarouter.calibration import (
     MIN_OUTCOMES,
     MIN_OUTCOMES_ISOTONIC,
@@ -20,13 +21,16 @@ from stratarouter.errors import InvalidInputError, RouteNotFoundError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from stratarouter.algorithms.fusion import FusionWeights
     from stratarouter.calibration import ConfidenceMap, ConfidenceSource
+    from stratarouter.scoring.hybrid import ScoredCandidates
     from stratarouter.snapshot import Snapshot
     from stratarouter.types import FloatArray
 
-__all__ = ["FitReport", "check_labels", "fit_to_queries"]
+__all__ = ["FitReport", "best_share", "check_labels", "fit_to_queries"]
 
 _N_FOLDS = 5
+_SHARES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,8 @@ class FitReport:
     """Expected calibration error before the fit, in [0, 1]."""
     ece_held_out: float
     """Expected calibration error after it, each query judged by a fit without its fold."""
+    semantic_share: float
+    """Weight of the semantic score that was chosen, in [0, 1]; the rest is the keyword score's."""
     method: str
     """"isotonic", "logistic", or "unchanged" where the queries were too few."""
 
@@ -101,8 +107,8 @@ def check_labels(snapshot: Snapshot, n_queries: int, labels: Sequence[str | None
 
 def fit_to_queries(
     snapshot: Snapshot, queries: Sequence[str], labels: Sequence[str | None], embeddings: FloatArray
-) -> tuple[ConfidenceMap, FitReport]:
-    """Fit the confidence to labelled queries.
+) -> tuple[Snapshot, FitReport]:
+    """Fit the weights of the scores, then the confidence, to labelled queries.
 
     Parameters
     ----------
@@ -117,8 +123,8 @@ def fit_to_queries(
 
     Returns
     -------
-    confidence : ConfidenceMap
-        The fitted map.
+    fitted : Snapshot
+        The next snapshot.
     report : FitReport
         What was fitted, with held-out figures.
 
@@ -130,37 +136,111 @@ def fit_to_queries(
         If a label is no route.
     """
     check_labels(snapshot, len(queries), labels)
+    scored = [
+        snapshot.scorer.score(query, embedding)
+        for query, embedding in zip(queries, embeddings, strict=True)
+    ]
+    overrides = [snapshot.scorer.pattern.override(query) for query in queries]
+    targets = [None if label is None else snapshot.positions[label] for label in labels]
+    before = _outcomes(scored, targets, overrides)
+    reweighed = _reweighed(snapshot, best_share(scored, targets, snapshot.scorer.weights))
+    weights = reweighed.scorer.weights
+    sample = _outcomes([entry.reweighed(weights) for entry in scored], targets, overrides)
+    start = reweighed.built_confidence
+    hits = [
+        override == target
+        for override, target in zip(overrides, targets, strict=True)
+        if override is not None
+    ]
+    confidence = fit_override(fit_confidence(sample, "queries", start=start), sum(hits), len(hits))
+    n_in_scope = sum(target is not None for target in targets)
+    right = float(sample.correct.sum()) + sum(hits)
+    report = FitReport(
+        n=len(labels),
+        n_out_of_scope=len(labels) - n_in_scope,
+        accuracy=right / n_in_scope if n_in_scope else float("nan"),
+        ece_before=_ece(snapshot.confidence.confidences(before.features), before),
+        ece_held_out=_ece(_held_out(sample, start, snapshot.config.seed), sample),
+        semantic_share=weights.semantic_share,
+        method=_method(len(sample.correct)),
+    )
+    fitted = replace(reweighed, confidence=confidence, version=snapshot.version + 1)
+    return fitted, report
+
+
+def best_share(
+    scored: Sequence[ScoredCandidates],
+    targets: Sequence[int | None],
+    weights: FusionWeights,
+) -> float:
+    """Choose the weight of the semantic score among the two that are always present.
+
+    The share that is nearest to the present one is taken among those whose accuracy is within one
+    standard error of the best, so that chance does not move it.
+
+    Parameters
+    ----------
+    scored : sequence of ScoredCandidates
+        Candidates of each query.
+    targets : sequence of int or None
+        Right route of each query.
+    weights : FusionWeights
+        Present weights.
+
+    Returns
+    -------
+    float, in [0, 1]
+        The chosen share; the present one if there are fewer than `MIN_OUTCOMES` in-scope queries.
+    """
+    present = weights.semantic_share
+    inside = [
+        (entry, target) for entry, target in zip(scored, targets, strict=True) if target is not None
+    ]
+    if len(inside) < MIN_OUTCOMES:
+        return present
+    shares = sorted((present, *_SHARES), key=lambda share: abs(share - present))
+    accuracies: list[float] = []
+    for share in shares:
+        trial = replace(weights, semantic=share, keyword=1.0 - share)
+        right = 0
+        for entry, target in inside:
+            again = entry.reweighed(trial)
+            right += int(again.routes[again.leader()]) == target
+        accuracies.append(right / len(inside))
+    best = max(accuracies)
+    error = (best * (1.0 - best) / len(inside)) ** 0.5
+    good = [accuracy >= best - error for accuracy in accuracies]
+    return shares[good.index(True)]
+
+
+def _reweighed(snapshot: Snapshot, share: float) -> Snapshot:
+    if share == snapshot.scorer.weights.semantic_share:
+        return snapshot
+    config = replace(snapshot.config, dense_weight=share, bm25_weight=1.0 - share)
+    return build_snapshot(
+        entries_of(snapshot), config, encoder_id=snapshot.encoder_id, version=snapshot.version
+    )
+
+
+def _outcomes(
+    scored: Sequence[ScoredCandidates],
+    targets: Sequence[int | None],
+    overrides: Sequence[int | None],
+) -> OutcomeSample:
     features: list[tuple[float, float, float]] = []
     correct: list[bool] = []
-    overrides: list[bool] = []
-    for query, label, embedding in zip(queries, labels, embeddings, strict=True):
-        override = snapshot.scorer.pattern.override(query)
-        if override is not None:
-            overrides.append(snapshot.routes[override].id == label)
-            continue
-        scored = snapshot.scorer.score(query, embedding)
-        leader = scored.leader()
-        features.append(outcome_features(scored, leader))
-        correct.append(snapshot.routes[int(scored.routes[leader])].id == label)
-    sample = OutcomeSample(np.array(features).reshape(-1, 3), np.array(correct, dtype=float))
-    start = snapshot.built_confidence
-    confidence = fit_override(
-        fit_confidence(sample, "queries", start=start), sum(overrides), len(overrides)
-    )
-    n_out_of_scope = sum(label is None for label in labels)
-    n_in_scope = len(labels) - n_out_of_scope
-    before = snapshot.confidence.confidences(sample.features)
-    held_out = _held_out(sample, start, snapshot.config.seed)
-    return confidence, FitReport(
-        n=len(labels),
-        n_out_of_scope=n_out_of_scope,
-        accuracy=(sum(correct) + sum(overrides)) / n_in_scope if n_in_scope else float("nan"),
-        ece_before=expected_calibration_error(before, sample.correct > 0.5) if features else 0.0,
-        ece_held_out=expected_calibration_error(held_out, sample.correct > 0.5)
-        if features
-        else 0.0,
-        method=_method(len(features)),
-    )
+    for entry, target, override in zip(scored, targets, overrides, strict=True):
+        if override is None:
+            leader = entry.leader()
+            features.append(outcome_features(entry, leader))
+            correct.append(int(entry.routes[leader]) == target)
+    return OutcomeSample(np.array(features).reshape(-1, 3), np.array(correct, dtype=float))
+
+
+def _ece(confidences: FloatArray, sample: OutcomeSample) -> float:
+    if not len(sample.correct):
+        return float("nan")
+    return expected_calibration_error(confidences, sample.correct > 0.5)
 
 
 def _held_out(sample: OutcomeSample, start: ConfidenceMap, seed: int) -> FloatArray:

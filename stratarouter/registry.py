@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from stratarouter.building import build_snapshot
+from stratarouter.building import build_snapshot, entries_of
 from stratarouter.encoders.base import ensure_encoder
 from stratarouter.encoders.hashing import HashingEncoder
 from stratarouter.errors import (
@@ -18,12 +17,7 @@ from stratarouter.errors import (
     NoRoutesError,
     RouteNotFoundError,
 )
-from stratarouter.route_vectors import (
-    RouteVectors,
-    encode_routes,
-    route_vectors,
-    split_embeddings,
-)
+from stratarouter.route_vectors import encode_routes, route_vectors, split_embeddings
 from stratarouter.snapshot import EXTERNAL_ENCODER_ID
 
 if TYPE_CHECKING:
@@ -31,6 +25,7 @@ if TYPE_CHECKING:
 
     from stratarouter.config import RouterConfig
     from stratarouter.encoders.base import CheckedEncoder
+    from stratarouter.route_vectors import RouteVectors
     from stratarouter.snapshot import Snapshot
     from stratarouter.types import Route
 
@@ -202,21 +197,9 @@ class Registry:
         """
         self.routes = {route.id: route for route in snapshot.routes}
         self._handed_in = {}
+        self.config = snapshot.config
         self._version = snapshot.version
         self.snapshot = snapshot
-
-    def revise(self, snapshot: Snapshot, **changes: Any) -> None:
-        """Put a snapshot into use that differs from one in some fields.
-
-        Parameters
-        ----------
-        snapshot : Snapshot
-            The present snapshot.
-        **changes : Any
-            Fields to replace.
-        """
-        with self.lock:
-            self.adopt(replace(snapshot, version=self._version + 1, **changes))
 
     def ready(self, *, has_embedding: bool) -> Snapshot:
         """Return the snapshot in use, building it if that is possible.
@@ -326,10 +309,7 @@ class Registry:
         snapshot = self.snapshot
         if snapshot is None:
             return {}
-        return {
-            route.id: RouteVectors(route, snapshot.vectors_of(number), snapshot.aligned[number])
-            for number, route in enumerate(snapshot.routes)
-        }
+        return {entry.route.id: entry for entry in entries_of(snapshot)}
 
     def _vectors_of(
         self, routes: dict[str, Route], embeddings: Mapping[str, Any] | None

@@ -13,10 +13,7 @@ from stratarouter.config import RouterConfig
 from stratarouter.editing import RouteEditor
 from stratarouter.encoders.base import ensure_encoder
 from stratarouter.errors import ConfigurationError, EncoderMismatchError, InvalidInputError
-from stratarouter.evaluation import evaluate
-from stratarouter.fitting import check_labels, fit_to_queries
 from stratarouter.inputs import checked_k, checked_queries, checked_query
-from stratarouter.persistence import load_snapshot, save_snapshot
 from stratarouter.registry import Registry
 from stratarouter.serving import decide, decide_batch
 
@@ -57,6 +54,7 @@ class Router(RouteEditor):
 
     Examples
     --------
+    >>> from stratarouter import Route
     >>> router = Router(threshold=0.3)
     >>> router.add_routes(
     ...     [
@@ -183,7 +181,7 @@ class Router(RouteEditor):
         labels: Sequence[str | None],
         embeddings: Any | None = None,
     ) -> FitReport:
-        """Fit the confidence to labelled queries; the routes stay as they are.
+        """Fit the score weights and the confidence to labelled queries; the routes stay.
 
         Parameters
         ----------
@@ -206,11 +204,13 @@ class Router(RouteEditor):
         RouteNotFoundError
             If a label is no registered route.
         """
+        from stratarouter.fitting import fit_to_queries
+
         texts = checked_queries(queries)
         with self._registry.lock:
             snapshot, matrix = self._prepared(texts, embeddings)
-            confidence, report = fit_to_queries(snapshot, texts, labels, matrix)
-            self._registry.revise(snapshot, confidence=confidence)
+            fitted, report = fit_to_queries(snapshot, texts, labels, matrix)
+            self._registry.adopt(fitted)
         return report
 
     def evaluate(
@@ -242,6 +242,9 @@ class Router(RouteEditor):
         RouteNotFoundError
             If a label is no registered route.
         """
+        from stratarouter.evaluation import evaluate
+        from stratarouter.fitting import check_labels
+
         texts = checked_queries(queries)
         snapshot, matrix = self._prepared(texts, embeddings)
         check_labels(snapshot, len(texts), labels)
@@ -273,6 +276,8 @@ class Router(RouteEditor):
         InvalidInputError
             If the folder holds something else.
         """
+        from stratarouter.persistence import save_snapshot
+
         snapshot = self._registry.snapshot or self._registry.ready(has_embedding=False)
         return save_snapshot(snapshot, folder)
 
@@ -302,6 +307,8 @@ class Router(RouteEditor):
         EncoderMismatchError
             If `encoder` is not the one that the router was built with.
         """
+        from stratarouter.persistence import load_snapshot
+
         snapshot = load_snapshot(folder)
         router = cls(snapshot.config, encoder=encoder)
         if encoder is not None and router.encoder_id != snapshot.encoder_id:

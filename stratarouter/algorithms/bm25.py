@@ -185,7 +185,7 @@ def compile_bm25(documents: Sequence[Sequence[str]], *, floored: bool = True) ->
     --------
     >>> index = compile_bm25([["refund", "money"], ["late", "parcel"], ["broken", "screen"]])
     >>> index.scores(["refund", "please"], np.arange(3)).round(2).tolist()
-    [0.21, 0.0, 0.0]
+    [0.08, 0.0, 0.0]
     """
     if not documents:
         raise InvalidInputError("BM25 needs at least one document")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-__all__ = ["words"]
+__all__ = ["stem", "words"]
 
 # Scripts written without blanks (kana, Han) are cut into single characters: a whole sentence as one
 # word would never be seen twice.
@@ -13,12 +13,27 @@ _WORD = re.compile(
     r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]|[^\W_\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]+(?:['’][^\W\d_]+)*"
 )
 
+_SHORTEST_INFLECTED = 4
+_SHORTEST_STEM = 3
+# The first that fits is cut; "ss" stands before "s" so that "address" keeps its end.
+_ENDINGS = (
+    ("sses", "ss"),
+    ("ies", "y"),
+    ("ing", ""),
+    ("ed", ""),
+    ("es", "e"),
+    ("ss", "ss"),
+    ("s", ""),
+)
+# Doubled letters that belong to the stem itself: "call", "address", "see".
+_DOUBLE_ENDS = "lse"
+
 
 def words(text: str) -> list[str]:
-    """Return the lower-case words of `text`, in order, repeats kept.
+    """Return the lower-case words of `text` without inflection, in order, repeats kept.
 
     Letters and digits of any script form words; an apostrophe inside a word belongs to it;
-    compatibility forms are folded (NFKC).
+    compatibility forms are folded (NFKC); English endings are cut, see `stem`.
 
     Parameters
     ----------
@@ -32,9 +47,42 @@ def words(text: str) -> list[str]:
 
     Examples
     --------
-    >>> words("Where's my invoice INV-42?")
-    ["where's", 'my', 'invoice', 'inv', '42']
+    >>> words("Where's my refunded invoice INV-42?")
+    ['wher', 'my', 'refund', 'invoic', 'inv', '42']
     """
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text).replace("’", "'")
-    return _WORD.findall(text.casefold())
+    return [stem(word) for word in _WORD.findall(text.casefold())]
+
+
+def stem(word: str) -> str:
+    """Cut the commonest English endings, so that "refund", "refunds" and "refunded" are one word.
+
+    Only what a few rules can do without a dictionary; words with other letters than a to z are
+    kept.
+
+    Parameters
+    ----------
+    word : str
+        A lower-case word.
+
+    Returns
+    -------
+    str
+        Its stem, at least three letters long; not always a word.
+
+    Examples
+    --------
+    >>> [stem(word) for word in ("parcels", "shipping", "stopped", "deliveries", "address", "is")]
+    ['parcel', 'ship', 'stop', 'delivery', 'address', 'is']
+    """
+    word = word.removesuffix("'s")
+    if len(word) < _SHORTEST_INFLECTED or not (word.isascii() and word.isalpha()):
+        return word
+    for ending, replacement in _ENDINGS:
+        if word.endswith(ending) and len(word) - len(ending) >= _SHORTEST_STEM:
+            word = word[: -len(ending)] + replacement
+            break
+    if word[-1] == word[-2] and word[-1] not in _DOUBLE_ENDS:
+        word = word[:-1]
+    return word[:-1] if word.endswith("e") and len(word) > _SHORTEST_INFLECTED else word

@@ -105,8 +105,9 @@ def as_unit_vector(vector: ArrayLike, *, dimension: int | None = None) -> NDArra
     if type(vector) is np.ndarray and vector.dtype == _FLOAT32 and vector.ndim == 1:
         if dimension is not None and vector.shape[0] != dimension:
             raise DimensionMismatchError(dimension, vector.shape[0])
-        # NaN and infinity fail this comparison as well, and so does a zero vector.
-        if vector.flags.c_contiguous and abs(float(vector.dot(vector)) - 1.0) <= _UNIT_TOLERANCE:
+        # NaN and infinity fail this comparison as well, and so does a zero vector. Unlike dot,
+        # vdot does not warn when huge values overflow.
+        if vector.flags.c_contiguous and abs(float(np.vdot(vector, vector)) - 1) <= _UNIT_TOLERANCE:
             return vector
     return _as_unit_vector_slowly(vector, dimension)
 

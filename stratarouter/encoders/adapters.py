@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from stratarouter.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from numpy.typing import NDArray
 
 __all__ = ["FunctionEncoder", "SingleTextEncoder"]
 
@@ -32,7 +35,7 @@ class FunctionEncoder(CheckedEncoder):
     Raises
     ------
     InvalidInputError
-        If `function` is not callable or `dimension` is not a whole number > 0.
+        If `function` is no synchronous callable or `dimension` is not a whole number > 0.
 
     Examples
     --------
@@ -47,8 +50,7 @@ class FunctionEncoder(CheckedEncoder):
         *,
         encoder_id: str | None = None,
     ) -> None:
-        if not callable(function):
-            raise InvalidInputError(f"function must be callable, got {type(function).__name__}")
+        _require_function(function)
         name = getattr(function, "__qualname__", type(function).__name__)
         width = check_dimension(dimension)
         super().__init__(
@@ -59,15 +61,8 @@ class FunctionEncoder(CheckedEncoder):
 class SingleTextEncoder(CheckedEncoder):
     """An encoder made from one whose ``encode`` takes a single text and returns a single vector.
 
-    Parameters
-    ----------
-    encoder : object
-        Has ``encode(text)`` and ``dimension``; it is called once per text.
-
-    Raises
-    ------
-    InvalidInputError
-        If `encoder` lacks one of the two, or they cannot be used.
+    The object inside has ``encode(text)`` and ``dimension``, maybe ``aencode(text)``; it is called
+    once per text.
 
     Examples
     --------
@@ -81,7 +76,21 @@ class SingleTextEncoder(CheckedEncoder):
     """
 
     def _call(self, texts: list[str]) -> Any:
-        return np.stack([to_array(self._inner.encode(text)).reshape(-1) for text in texts])
+        return np.stack([_as_vector(self._inner.encode(text)) for text in texts])
+
+    async def _acall(self, texts: list[str]) -> Any:
+        return np.stack([_as_vector(await self._inner.aencode(text)) for text in texts])
+
+
+def _require_function(function: object) -> None:
+    if not callable(function) or iscoroutinefunction(function):
+        raise InvalidInputError(
+            f"function must be a synchronous callable, got {type(function).__name__}"
+        )
+
+
+def _as_vector(output: Any) -> NDArray[Any]:
+    return to_array(output).reshape(-1)
 
 
 class _Function:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import contextmanager
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +14,13 @@ from stratarouter.encoders.checks import check_dimension, check_texts, to_array
 from stratarouter.errors import EncodingError, InvalidEmbeddingError, InvalidInputError, StrataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
+
+    from stratarouter.types import FloatArray
 
 __all__ = [
-    "AsyncCheckedEncoder",
     "BaseEncoder",
     "CheckedEncoder",
     "ensure_encoder",
@@ -31,8 +33,8 @@ _DIMENSION_NAMES = ("dimension", "get_sentence_embedding_dimension", "get_embedd
 class BaseEncoder(ABC):
     """Base of encoders: a subclass gives `dimension` and `encode`.
 
-    `encode` may return any matrix of numbers. Whoever uses the encoder passes it through
-    `ensure_encoder`, which checks the rows and brings them to unit length.
+    `encode` may return rows of any length: whoever uses the encoder passes it through
+    `ensure_encoder`, which checks the rows and brings them to length 1.
 
     Examples
     --------
@@ -52,7 +54,7 @@ class BaseEncoder(ABC):
         """Width of the embeddings."""
 
     @abstractmethod
-    def encode(self, texts: Sequence[str]) -> ArrayLike:
+    def encode(self, texts: Sequence[str]) -> FloatArray:
         """Encode texts.
 
         Parameters
@@ -62,8 +64,8 @@ class BaseEncoder(ABC):
 
         Returns
         -------
-        array_like, shape (n, d)
-            One row per text, in their order.
+        FloatArray, shape (n, d)
+            One row per text, in their order; nested lists serve as well.
         """
 
     @property
@@ -118,7 +120,7 @@ class CheckedEncoder(BaseEncoder):
         Returns
         -------
         NDArray[np.float32], shape (n, d)
-            One row of length 1 per text, in their order.
+            One row of length 1 per text, in their order; the array belongs to the caller.
 
         Raises
         ------
@@ -130,27 +132,47 @@ class CheckedEncoder(BaseEncoder):
         checked = check_texts(texts)
         if not checked:
             return np.empty((0, self._dimension), dtype=np.float32)
-        try:
+        with self._failures_named():
             output = self._call(checked)
-        except StrataError:
-            raise
-        except Exception as error:  # re-raised: whatever foreign code raises gets our name
-            raise self._failure(error) from error
         return self._checked_rows(output, len(checked))
+
+    @property
+    def aencode(self) -> Callable[[Iterable[str]], Awaitable[NDArray[np.float32]]]:
+        """The same as `encode`, awaited; only there if the wrapped encoder has it."""
+        if not callable(getattr(self._inner, "aencode", None)):
+            raise AttributeError(f"encoder {self._encoder_id!r} has no aencode; use encode")
+        return self._aencode
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._encoder_id!r})"
 
+    async def _aencode(self, texts: Iterable[str]) -> NDArray[np.float32]:
+        checked = check_texts(texts)
+        if not checked:
+            return np.empty((0, self._dimension), dtype=np.float32)
+        with self._failures_named():
+            output = await self._acall(checked)
+        return self._checked_rows(output, len(checked))
+
     def _call(self, texts: list[str]) -> Any:
         return self._inner.encode(texts)
 
-    def _failure(self, error: Exception) -> EncodingError:
-        hint = ""
-        if isinstance(error, (TypeError, AttributeError)):
-            hint = "; if it takes one text at a time, wrap it in SingleTextEncoder"
-        return EncodingError(
-            f"encoder {self._encoder_id!r} failed: {type(error).__name__}: {error}{hint}"
-        )
+    async def _acall(self, texts: list[str]) -> Any:
+        return await self._inner.aencode(texts)
+
+    @contextmanager
+    def _failures_named(self) -> Iterator[None]:
+        try:
+            yield
+        except StrataError:
+            raise
+        except Exception as error:  # re-raised: whatever foreign code raises gets our name
+            hint = ""
+            if isinstance(error, (TypeError, AttributeError)):
+                hint = "; if it takes one text at a time, wrap it in SingleTextEncoder"
+            raise EncodingError(
+                f"encoder {self._encoder_id!r} failed: {type(error).__name__}: {error}{hint}"
+            ) from error
 
     def _checked_rows(self, output: Any, n_texts: int) -> NDArray[np.float32]:
         try:
@@ -168,44 +190,11 @@ class CheckedEncoder(BaseEncoder):
                 f"texts; expected ({n_texts}, {self._dimension})"
             )
         try:
-            return as_unit_rows(rows, what="embedding of texts")
+            unit = as_unit_rows(rows, what="embedding of texts")
         except InvalidEmbeddingError as error:
             raise EncodingError(f"encoder {self._encoder_id!r}: {error}") from error
-
-
-class AsyncCheckedEncoder(CheckedEncoder):
-    """A checked encoder that can also be awaited, because the one inside can."""
-
-    async def aencode(self, texts: Iterable[str]) -> NDArray[np.float32]:
-        """Encode texts to unit vectors without blocking the event loop.
-
-        Parameters
-        ----------
-        texts : sequence of str
-            Texts, none of them blank; an empty sequence gives no rows.
-
-        Returns
-        -------
-        NDArray[np.float32], shape (n, d)
-            One row of length 1 per text, in their order.
-
-        Raises
-        ------
-        InvalidInputError
-            If `texts` is a single string, or one of them is blank or no string.
-        EncodingError
-            If the encoder fails, or does not return one usable row per text.
-        """
-        checked = check_texts(texts)
-        if not checked:
-            return np.empty((0, self._dimension), dtype=np.float32)
-        try:
-            output = await self._inner.aencode(checked)
-        except StrataError:
-            raise
-        except Exception as error:  # re-raised: whatever foreign code raises gets our name
-            raise self._failure(error) from error
-        return self._checked_rows(output, len(checked))
+        # The encoder may hold on to what it returned: a table of vectors, or a buffer used again.
+        return unit.copy() if np.may_share_memory(unit, rows) else unit
 
 
 def ensure_encoder(encoder: Any) -> CheckedEncoder:
@@ -236,8 +225,6 @@ def ensure_encoder(encoder: Any) -> CheckedEncoder:
     """
     if isinstance(encoder, CheckedEncoder):
         return encoder
-    if callable(getattr(encoder, "aencode", None)):
-        return AsyncCheckedEncoder(encoder)
     return CheckedEncoder(encoder)
 
 

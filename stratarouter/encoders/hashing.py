@@ -6,6 +6,7 @@ import math
 import re
 import unicodedata
 from hashlib import blake2b
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -32,17 +33,20 @@ _PAIR_WEIGHT = 0.3
 _MAX_REMEMBERED_WORDS = 8192
 _MAX_REMEMBERED_LENGTH = 64
 
-# Letters and digits, or one symbol, since "5 $" and "5 %" or two emoji may mean different routes.
+_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
+
+# Letters and digits, or one symbol, since two currencies or two emoji may mean two routes.
 _ASCII_WORD = re.compile(r"[a-z0-9]+|[$+<=>^`|~]")
 
 # Negations are left out: they turn the meaning round.
-_FUNCTION_WORDS = frozenset(
-    "a about am an and any are as at be been being but by can could did do does done for from had "
-    "has have he her here him his how hows i id if ill im in into is it its ive just may me might "
-    "mine must my of on or our out please shall she should so some than that the their them then "
-    "there these they this those to up us was we were what whats when where wheres which who whom "
-    "whose why will with would you your".split()
-)
+_FUNCTION_WORD_LIST = """
+    a about am an and any are as at be been being but by can could did do does done for from
+    had has have he her here him his how hows i id if ill im in into is it its ive just may me
+    might mine must my of on or our out please shall she should so some than that the their
+    them then there these they this those to up us was we were what whats when where wheres
+    which who whom whose why will with would you your
+"""
+_FUNCTION_WORDS = frozenset(_FUNCTION_WORD_LIST.split())
 
 
 class HashingEncoder(BaseEncoder):
@@ -50,8 +54,8 @@ class HashingEncoder(BaseEncoder):
 
     It knows spelling, not meaning: "invoice" is near "invoices" and "invioce", not near "bill". It
     needs no download, is equal in every process, and serves tests, demonstrations, and routes whose
-    examples use the words of the queries. More width means fewer chance collisions; 2048 is a good
-    choice where memory allows it.
+    examples use the words of the queries. More width means fewer chance collisions; from 1024 on
+    there is little left to gain.
 
     Each word adds itself, its letter n-grams and the pair that it forms with its neighbour, each to
     one signed position of the vector [1]_; repeats count logarithmically, and English function
@@ -78,10 +82,10 @@ class HashingEncoder(BaseEncoder):
 
     Examples
     --------
-    >>> encoder = HashingEncoder(1024)
-    >>> invoice, invoices, weather = encoder.encode(["my invoice", "two invoices", "will it rain"])
-    >>> bool(invoice @ invoices > 0.4 > 0.1 > invoice @ weather)
-    True
+    >>> texts = ["my invoice", "two invoices", "will it rain"]
+    >>> invoice, invoices, rain = HashingEncoder(2048).encode(texts)
+    >>> bool(invoice @ invoices > 0.4), bool(invoice @ rain < 0.2)
+    (True, True)
     """
 
     def __init__(
@@ -149,17 +153,17 @@ class HashingEncoder(BaseEncoder):
             for word, entry in features.items()
         ]
         if len(words) > 1:
-            pairs = [(features[a], features[b]) for a, b in dict.fromkeys(zip(words, words[1:]))]
+            pairs = [(features[a], features[b]) for a, b in dict.fromkeys(pairwise(words))]
             pair_buckets, pair_weights = self._pair_features(pairs)
             buckets.append(pair_buckets)
             weights.append(pair_weights)
-        row = np.bincount(
-            np.concatenate(buckets), np.concatenate(weights), minlength=self._dimension
+        row = np.bincount(np.concatenate(buckets), np.concatenate(weights), self._dimension).astype(
+            np.float64, copy=False
         )
         squared_length = float(row.dot(row))
         if squared_length < 1e-6:
             # The signed features of a very short text may cancel each other out.
-            row = np.zeros(self._dimension)
+            row[:] = 0.0
             row[_text_hash(text) % self._dimension] = squared_length = 1.0
         row /= math.sqrt(squared_length)
         return row
@@ -170,8 +174,7 @@ class HashingEncoder(BaseEncoder):
             return known
         codes = np.frombuffer(f"<{word}>".encode("utf-32-le", "surrogatepass"), dtype="<u4")
         word_hash = _text_hash(word)
-        hashes = [np.array([word_hash], dtype=np.uint64)]
-        hashes += [_ngram_hashes(codes, n) for n in self._lengths if n <= codes.size]
+        hashes = [np.array([word_hash], dtype=np.uint64), *_ngram_hashes(codes, self._lengths)]
         factor = self._function_word_weight if word in _FUNCTION_WORDS else 1.0
         buckets, signs = self._placed(np.concatenate(hashes))
         signs *= _NGRAM_WEIGHT * factor
@@ -207,21 +210,20 @@ class _WordFeatures(NamedTuple):
     factor: float
 
 
-_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
-
-
 def _text_hash(text: str) -> int:
     data = text.encode("utf-8", "surrogatepass")
     return int.from_bytes(blake2b(data, digest_size=8).digest(), "little")
 
 
-def _ngram_hashes(codes: NDArray[np.uint32], n: int) -> NDArray[np.uint64]:
-    """Return a polynomial in the code points of each group of `n` letters."""
-    count = codes.size - n + 1
-    hashes = np.full(count, n, dtype=np.uint64)
-    for offset in range(n):
-        hashes = hashes * _MULTIPLIER + codes[offset : offset + count]
-    return hashes
+def _ngram_hashes(codes: NDArray[np.uint32], lengths: range) -> list[NDArray[np.uint64]]:
+    """Return, for each length, a polynomial in the code points of each group of letters."""
+    hashes = codes.astype(np.uint64)
+    result = [hashes] if 1 in lengths else []
+    for n in range(2, min(lengths.stop - 1, codes.size) + 1):
+        hashes = hashes[:-1] * _MULTIPLIER + codes[n - 1 :]
+        if n in lengths:
+            result.append(hashes)
+    return result
 
 
 def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -263,7 +265,7 @@ def _checked_range(ngram_range: tuple[int, int]) -> range:
     return lengths
 
 
-def _checked_weight(weight: float) -> float:
+def _checked_weight(weight: object) -> float:
     # The comparison is written so that NaN fails it.
     if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0.0 <= weight <= 1.0:
         raise InvalidInputError(f"function_word_weight must be in [0, 1], got {weight!r}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -67,6 +67,22 @@ class ScoredCandidates:
         others = self.total.copy()
         others[position] = -1.0
         return own - float(others.max())
+
+    def reweighed(self, weights: FusionWeights) -> ScoredCandidates:
+        """Return the same component scores with other totals.
+
+        Parameters
+        ----------
+        weights : FusionWeights
+            Weights of the new totals.
+
+        Returns
+        -------
+        ScoredCandidates
+            Same candidates in the same order.
+        """
+        total = fuse_scores(self.semantic, self.keyword, self.pattern, weights)
+        return replace(self, total=total)
 
 
 class HybridScorer:

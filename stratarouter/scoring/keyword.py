@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
     from stratarouter.types import Route
 
-__all__ = ["compile_keywords", "route_words"]
+__all__ = ["KEYWORD_EMPHASIS", "compile_keywords", "route_words"]
+
+KEYWORD_EMPHASIS = 3
+"""How often a keyword counts: its owner vouches for it, words of examples may be accidental."""
 
 
 def compile_keywords(routes: Sequence[Route]) -> Bm25:
@@ -32,7 +35,7 @@ def compile_keywords(routes: Sequence[Route]) -> Bm25:
 
 
 def route_words(route: Route) -> list[str]:
-    """Return the words of a route's examples, keywords and description.
+    """Return the words of a route's examples, description and, emphasised, keywords.
 
     Parameters
     ----------
@@ -44,4 +47,5 @@ def route_words(route: Route) -> list[str]:
     list of str
         All words, repeats kept.
     """
-    return [word for text in (*route.texts, *route.keywords) for word in words(text)]
+    texts = (*route.texts, *route.keywords * KEYWORD_EMPHASIS)
+    return [word for text in texts for word in words(text)]
