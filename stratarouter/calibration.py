@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
@@ -166,15 +167,31 @@ class ConfidenceMap:
                 name: float(data[name])
                 for name in ("intercept", "margin", "semantic", "tail", "total_mean", "override")
             }
-            return cls(
+            saved = cls(
                 source=data["source"],
                 total_spread=math.inf if spread is None else float(spread),
                 knots=tuple(map(float, data["knots"])),
                 levels=tuple(map(float, data["levels"])),
                 **numbers,
             )
-        except (KeyError, TypeError, ValueError) as error:
-            raise CorruptSaveError(f"the saved confidence is not usable: {error}") from error
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise CorruptSaveError(f"the saved confidence is not usable: {error!r}") from error
+        if len(data) != len(cls.__slots__) or not saved._is_usable():
+            raise CorruptSaveError("the saved confidence is not usable: its numbers do not fit")
+        return saved
+
+    def _is_usable(self) -> bool:
+        finite = (self.intercept, self.margin, self.semantic, self.tail, self.total_mean)
+        return (
+            str(self.source) in {"prior", "examples", "queries"}
+            and all(map(math.isfinite, (*finite, *self.knots, *self.levels)))
+            and min(self.margin, self.semantic, self.tail) >= 0.0
+            and self.total_spread > 0.0
+            and 0.0 < self.override < 1.0
+            and len(self.knots) == len(self.levels)
+            and all(a < b for a, b in pairwise(self.knots))
+            and all(a <= b for a, b in pairwise(self.levels))
+        )
 
     def _bent(self, z: float) -> float:
         knots, levels = self.knots, self.levels
@@ -288,11 +305,13 @@ def _isotonic_curve(
     z: FloatArray, correct: FloatArray
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     centres, values, sizes = isotonic_blocks(z, correct)
-    shrunk = (values * sizes + 2.0 * sigmoid(centres)) / (sizes + 2.0)
-    rising = np.maximum.accumulate(shrunk)
-    kept = np.diff(rising, prepend=-1.0) > 1e-9
-    levels = np.log(rising[kept]) - np.log1p(-rising[kept])
-    return tuple(centres[kept].tolist()), tuple(levels.tolist())
+    # Right and wrong are counted apart: a share within rounding of 0 or 1 would have no log-odds.
+    expected = np.clip(centres, -_LARGEST_LOG_ODDS, _LARGEST_LOG_ODDS)
+    right = values * sizes + 2.0 * sigmoid(expected)
+    wrong = (1.0 - values) * sizes + 2.0 * sigmoid(-expected)
+    rising = np.maximum.accumulate(np.log(right) - np.log(wrong))
+    kept = np.diff(rising, prepend=-np.inf) > 1e-9
+    return tuple(centres[kept].tolist()), tuple(rising[kept].tolist())
 
 
 def _log_sigmoid(u: float) -> float:

@@ -67,15 +67,20 @@ class RouterConfig:
 
     def __post_init__(self) -> None:
         for name in ("dimension", "top_k", "max_candidates", "m", "ef_construction", "ef_search"):
-            _require_positive_int(name, getattr(self, name))
+            _require_whole_number(name, getattr(self, name), least=1)
+        _require_whole_number("seed", self.seed, least=0)
         for name in ("threshold", "rule_weight"):
             _require_range(name, getattr(self, name), 1.0)
         for name in ("dense_weight", "bm25_weight"):
             _require_range(name, getattr(self, name), float("inf"))
         if self.dense_weight + self.bm25_weight <= 0.0:
             raise ConfigurationError("dense_weight and bm25_weight cannot both be 0")
-        if self.fallback_route is not None and not self.fallback_route.strip():
-            raise ConfigurationError("fallback_route must be a route id or None")
+        for name in ("enable_calibration", "enable_simd"):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigurationError(
+                    f"{name} must be True or False, got {getattr(self, name)!r}"
+                )
+        _require_route_id(self.fallback_route)
         if self.index_type not in ("auto", "flat", "hnsw"):
             raise ConfigurationError(
                 f"index_type must be 'auto', 'flat' or 'hnsw', got {self.index_type!r}"
@@ -121,9 +126,14 @@ class RouterConfig:
         return cls(**{**values, **given})
 
 
-def _require_positive_int(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
-        raise ConfigurationError(f"{name} must be a whole number > 0, got {value!r}")
+def _require_whole_number(name: str, value: object, *, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ConfigurationError(f"{name} must be a whole number >= {least}, got {value!r}")
+
+
+def _require_route_id(value: object) -> None:
+    if value is not None and not (isinstance(value, str) and value.strip()):
+        raise ConfigurationError(f"fallback_route must be a route id or None, got {value!r}")
 
 
 def _require_range(name: str, value: object, upper: float) -> None:

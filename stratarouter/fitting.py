@@ -152,7 +152,13 @@ def fit_to_queries(
         for override, target in zip(overrides, targets, strict=True)
         if override is not None
     ]
-    confidence = fit_override(fit_confidence(sample, "queries", start=start), sum(hits), len(hits))
+    # Too few to learn from must not undo what was learned from enough.
+    confidence = reweighed.confidence
+    if len(sample.correct) >= MIN_OUTCOMES:
+        confidence = fit_confidence(sample, "queries", start=start)
+    if hits:
+        unfitted = replace(confidence, override=start.override)
+        confidence = fit_override(unfitted, sum(hits), len(hits))
     n_in_scope = sum(target is not None for target in targets)
     right = float(sample.correct.sum()) + sum(hits)
     report = FitReport(

@@ -1,8 +1,9 @@
 """Saving a built router to a folder and reading it back.
 
 The folder holds ``router.json`` (format, settings, routes, confidence, checksums) and one ``.npy``
-file per array. Nothing is pickled and loading encodes nothing. A new save is written beside the old
-one and then swapped in, so a crash leaves one of the two.
+file per array, which carries its checksum in its name. Nothing is pickled and loading encodes
+nothing. A new save first writes its arrays beside the old ones and then replaces ``router.json`` in
+one step, so that a crash at any moment leaves the old router or the new one.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import shutil
-import tempfile
+import os
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,15 +24,19 @@ from stratarouter.building import build_snapshot
 from stratarouter.calibration import ConfidenceMap
 from stratarouter.config import RouterConfig
 from stratarouter.errors import (
-    ConfigurationError,
     CorruptSaveError,
     InvalidInputError,
+    NoRoutesError,
     SaveNotFoundError,
 )
 from stratarouter.route_vectors import RouteVectors
 from stratarouter.types import Route
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
     from stratarouter.snapshot import Snapshot
     from stratarouter.types import FloatArray, IntArray
 
@@ -42,7 +47,11 @@ FORMAT_VERSION = 1
 
 _FORMAT = "stratarouter-router"
 _MANIFEST = "router.json"
-_ARRAYS = {"vectors": "vectors.npy", "offsets": "offsets.npy"}
+_ARRAYS = ("vectors", "offsets")
+_ARRAY_FILE = re.compile(r"(?:vectors|offsets)-[0-9a-f]{16}\.npy")
+_PART = ".part"
+# The format is named at the very start of the manifest, where it survives most damage.
+_HEAD_BYTES = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +63,16 @@ class _Manifest:
 
     def part(self, name: str, kind: type) -> Any:
         value = self.body.get(name)
-        if not isinstance(value, kind):
+        if type(value) is not kind:
             raise CorruptSaveError(f"{_MANIFEST}: {name!r} is missing or no {kind.__name__}")
         return value
 
 
 def save_snapshot(snapshot: Snapshot, folder: str | Path) -> Path:
     """Write a snapshot to a folder, replacing a router that is there.
+
+    Other files in the folder are left alone. Several threads or processes must not save to one
+    folder at the same time.
 
     Parameters
     ----------
@@ -80,17 +92,20 @@ def save_snapshot(snapshot: Snapshot, folder: str | Path) -> Path:
         If the folder holds something else, or the metadata of a route is not JSON.
     """
     target = Path(folder)
-    if target.exists() and not _is_replaceable(target):
-        raise InvalidInputError(f"{target} exists and is no saved router; choose another folder")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    _require_replaceable(target)
+    arrays = {"vectors": _array_bytes(snapshot.vectors), "offsets": _array_bytes(snapshot.offsets)}
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in arrays.items()}
+    manifest = _manifest_bytes(snapshot, digests)
+    target.mkdir(parents=True, exist_ok=True)
+    files = {_file_name(name, digests[name]): content for name, content in arrays.items()}
     try:
-        _write(snapshot, scratch / "new")
-        if target.exists():
-            target.rename(scratch / "old")
-        (scratch / "new").rename(target)
-    finally:
-        shutil.rmtree(scratch)
+        for name, content in files.items():
+            _write(target / name, content)
+        _write(target / _MANIFEST, manifest)
+    except OSError:
+        _remove_arrays(target, keep=_referenced(target))
+        raise
+    _remove_arrays(target, keep=files.keys())
     return target
 
 
@@ -116,15 +131,12 @@ def load_snapshot(folder: str | Path) -> Snapshot:
     """
     root = Path(folder)
     manifest = _read_manifest(root)
-    arrays = {name: _read_array(root, name, manifest) for name in _ARRAYS}
+    vectors, offsets = (_read_array(root, name, manifest) for name in _ARRAYS)
     try:
         config = RouterConfig.from_options(**manifest.part("config", dict))
         routes = [Route(**fields) for fields in manifest.part("routes", list)]
-        entries = _entries(
-            routes, manifest.part("aligned", list), arrays["vectors"], arrays["offsets"]
-        )
         return build_snapshot(
-            entries,
+            _entries(routes, manifest.part("aligned", list), vectors, offsets, config.dimension),
             config,
             encoder_id=manifest.part("encoder_id", str),
             version=manifest.part("snapshot_version", int),
@@ -133,26 +145,68 @@ def load_snapshot(folder: str | Path) -> Snapshot:
                 ConfidenceMap.from_dict(manifest.part("built_confidence", dict)),
             ),
         )
-    except (TypeError, InvalidInputError, ConfigurationError) as error:
+    except CorruptSaveError:
+        raise
+    except (TypeError, ValueError, OverflowError, NoRoutesError) as error:
         raise CorruptSaveError(f"{root / _MANIFEST} does not describe a router: {error}") from error
 
 
-def _is_replaceable(target: Path) -> bool:
-    if not target.is_dir():
-        return False
-    return (target / _MANIFEST).is_file() or not any(target.iterdir())
+def _require_replaceable(target: Path) -> None:
+    if not target.exists():
+        return
+    if target.is_dir():
+        path = target / _MANIFEST
+        if path.is_file():
+            with path.open("rb") as file:
+                if _FORMAT.encode() in file.read(_HEAD_BYTES):
+                    return
+        elif all(_is_leftover(entry.name) for entry in target.iterdir()):
+            return
+    raise InvalidInputError(f"{target} exists and is no saved router; choose another folder")
 
 
-def _write(snapshot: Snapshot, folder: Path) -> None:
-    folder.mkdir()
-    arrays = {"vectors": snapshot.vectors, "offsets": snapshot.offsets}
-    files: dict[str, dict[str, Any]] = {}
-    for name, file_name in _ARRAYS.items():
-        buffer = io.BytesIO()
-        np.lib.format.write_array(buffer, arrays[name], allow_pickle=False)
-        content = buffer.getvalue()
-        (folder / file_name).write_bytes(content)
-        files[file_name] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+def _is_leftover(name: str) -> bool:
+    """Say whether a file can only come from a save that was interrupted."""
+    return _ARRAY_FILE.fullmatch(name.removesuffix(_PART)) is not None or name == _MANIFEST + _PART
+
+
+def _referenced(target: Path) -> set[str]:
+    """Return the arrays that the manifest in a folder needs; all of them if it cannot be read."""
+    names = {entry.name for entry in target.iterdir() if _ARRAY_FILE.fullmatch(entry.name)}
+    path = target / _MANIFEST
+    if not path.is_file():
+        return set()
+    text = path.read_bytes().decode("ascii", "replace")
+    return {name for name in names if name.removesuffix(".npy").partition("-")[2] in text}
+
+
+def _remove_arrays(target: Path, keep: Iterable[str]) -> None:
+    kept = set(keep)
+    for entry in list(target.iterdir()):
+        if entry.name not in kept and _is_leftover(entry.name):
+            entry.unlink(missing_ok=True)
+
+
+def _write(path: Path, content: bytes) -> None:
+    part = path.with_name(path.name + _PART)
+    with part.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+def _file_name(name: str, digest: str) -> str:
+    return f"{name}-{digest[:16]}.npy"
+
+
+def _array_bytes(array: NDArray[Any]) -> bytes:
+    buffer = io.BytesIO()
+    np.lib.format.write_array(buffer, array, version=(1, 0), allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _manifest_bytes(snapshot: Snapshot, digests: dict[str, str]) -> bytes:
     body = {
         "format": _FORMAT,
         "format_version": FORMAT_VERSION,
@@ -160,22 +214,37 @@ def _write(snapshot: Snapshot, folder: Path) -> None:
         "dimension": snapshot.dimension,
         "snapshot_version": snapshot.version,
         "config": asdict(snapshot.config),
-        "routes": [route.to_dict() for route in snapshot.routes],
+        "routes": [_route_fields(route) for route in snapshot.routes],
         "aligned": list(snapshot.aligned),
         "confidence": snapshot.confidence.to_dict(),
         "built_confidence": snapshot.built_confidence.to_dict(),
-        "files": files,
+        "sha256": digests,
     }
+    return _document(body)
+
+
+def _document(body: dict[str, Any]) -> bytes:
+    # Plain ASCII, so that texts with lone surrogates, which UTF-8 cannot write, are kept as well.
+    text = json.dumps(body, indent=1, allow_nan=False)
+    checksum = hashlib.sha256(text.encode()).hexdigest()
+    return json.dumps({"checksum": checksum, **body}, indent=1, allow_nan=False).encode()
+
+
+def _route_fields(route: Route) -> dict[str, Any]:
+    fields = route.to_dict()
+    metadata = fields["metadata"]
     try:
-        text = _canonical(body)
-    except (TypeError, ValueError) as error:
+        unchanged = json.loads(json.dumps(metadata, allow_nan=False)) == metadata
+    except (TypeError, ValueError, RecursionError) as error:
         raise InvalidInputError(
-            f"the metadata of a route cannot be saved as JSON: {error}"
+            f"the metadata of route {route.id!r} cannot be saved as JSON: {error}"
         ) from error
-    document = {"checksum": hashlib.sha256(text.encode()).hexdigest(), **body}
-    (folder / _MANIFEST).write_text(
-        json.dumps(document, ensure_ascii=False, indent=1), encoding="utf-8"
-    )
+    if not unchanged:
+        raise InvalidInputError(
+            f"the metadata of route {route.id!r} would change when saved as JSON; "
+            "use lists instead of tuples, and strings as keys"
+        )
+    return fields
 
 
 def _read_manifest(root: Path) -> _Manifest:
@@ -183,8 +252,9 @@ def _read_manifest(root: Path) -> _Manifest:
     if not path.is_file():
         raise SaveNotFoundError(f"no saved router in {root}: {_MANIFEST} is missing")
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
+        content = path.read_bytes()
+        document = json.loads(content)
+    except (OSError, ValueError, RecursionError) as error:
         raise CorruptSaveError(f"{path} is not readable JSON: {error}") from error
     if not isinstance(document, dict) or document.get("format") != _FORMAT:
         raise CorruptSaveError(f"{path} is not the file of a saved router")
@@ -193,42 +263,58 @@ def _read_manifest(root: Path) -> _Manifest:
             f"{path} has format version {document.get('format_version')!r}; this release reads "
             f"{FORMAT_VERSION}"
         )
-    checksum = document.pop("checksum", None)
-    if hashlib.sha256(_canonical(document).encode()).hexdigest() != checksum:
+    body = {name: value for name, value in document.items() if name != "checksum"}
+    if not _is_unchanged(body, content):
         raise CorruptSaveError(f"{path} was changed after it was written; save the router anew")
-    return _Manifest(document)
+    return _Manifest(body)
 
 
-def _read_array(root: Path, name: str, manifest: _Manifest) -> Any:
-    file_name = _ARRAYS[name]
-    path = root / file_name
-    expected = manifest.part("files", dict).get(file_name, {}).get("sha256")
+def _is_unchanged(body: dict[str, Any], content: bytes) -> bool:
+    try:
+        return _document(body) == content
+    except (ValueError, RecursionError):
+        # NaN can be read but is never written.
+        return False
+
+
+def _read_array(root: Path, name: str, manifest: _Manifest) -> NDArray[Any]:
+    digest = str(manifest.part("sha256", dict).get(name))
+    path = root / _file_name(name, digest)
+    if _ARRAY_FILE.fullmatch(path.name) is None:
+        raise CorruptSaveError(f"{root / _MANIFEST} has no checksum of its {name}")
     try:
         content = path.read_bytes()
     except OSError as error:
         raise CorruptSaveError(f"{path} cannot be read: {error}") from error
-    if hashlib.sha256(content).hexdigest() != expected:
+    if hashlib.sha256(content).hexdigest() != digest:
         raise CorruptSaveError(f"{path} is truncated or damaged; save the router anew")
     try:
-        return np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
-    except ValueError as error:
+        buffer = io.BytesIO(content)
+        np.lib.format.read_magic(buffer)
+        shape, _, dtype = np.lib.format.read_array_header_1_0(buffer)
+        return np.frombuffer(content, dtype, offset=buffer.tell()).reshape(shape)
+    except Exception as error:  # re-raised: foreign bytes can upset the parser in many ways
         raise CorruptSaveError(f"{path} is no array: {error}") from error
 
 
 def _entries(
-    routes: list[Route], aligned: list[bool], vectors: FloatArray, offsets: IntArray
+    routes: list[Route],
+    aligned: list[bool],
+    vectors: FloatArray,
+    offsets: IntArray,
+    dimension: int,
 ) -> list[RouteVectors]:
-    rising = len(offsets) == len(routes) + 1 and bool((np.diff(offsets) > 0).all())
-    if not rising or len(aligned) != len(routes) or offsets[-1] != len(vectors):
+    fits = (
+        len({route.id for route in routes}) == len(routes) == len(aligned)
+        and (vectors.dtype.name, vectors.ndim) == ("float32", 2)
+        and (offsets.dtype.kind, offsets.shape) == ("i", (len(routes) + 1,))
+        and (offsets[0], offsets[-1]) == (0, len(vectors))
+        and bool((np.diff(offsets) > 0).all())
+    )
+    if not fits:
         raise CorruptSaveError("the saved routes and vectors do not belong together")
-    rows = as_unit_rows(vectors, what="saved vectors")
+    rows = as_unit_rows(vectors, dimension=dimension, what="saved vectors")
     return [
-        RouteVectors(route, rows[int(offsets[number]) : int(offsets[number + 1])], bool(flag))
+        RouteVectors(route, rows[int(offsets[number]) : int(offsets[number + 1])], flag is True)
         for number, (route, flag) in enumerate(zip(routes, aligned, strict=True))
     ]
-
-
-def _canonical(body: dict[str, Any]) -> str:
-    return json.dumps(
-        body, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
-    )

@@ -263,13 +263,9 @@ class Registry:
         return encoder
 
     def _publish(self, routes: dict[str, Route], given: dict[str, RouteVectors]) -> None:
-        changed = {key for key, route in routes.items() if self.routes.get(key) is not route}
         snapshot = self.snapshot
         if snapshot is None:
-            kept = {
-                k: entry for k, entry in self._handed_in.items() if k in routes.keys() - changed
-            }
-            self._handed_in = {**kept, **given}
+            self._handed_in = _moved({**self._handed_in, **given}, routes)
             self.routes = routes
         elif not routes:
             # A snapshot cannot be empty; the router is as before its first build.
@@ -293,7 +289,7 @@ class Registry:
     ) -> tuple[list[RouteVectors], str]:
         """Collect the vectors of routes: those given, those known, and the rest encoded."""
         known = {**self._handed_in, **self._known_vectors(), **given}
-        usable = {key: entry for key, entry in known.items() if entry.route is routes.get(key)}
+        usable = _moved(known, routes)
         missing = [route for key, route in routes.items() if key not in usable]
         encoder = self.encoder
         if missing and encoder is None:
@@ -302,7 +298,9 @@ class Registry:
                 "pass embeddings=, or make the router with encoder="
             )
         if missing and encoder is not None:
-            usable.update({entry.route.id: entry for entry in encode_routes(missing, encoder)})
+            earlier = [known[route.id] for route in missing if route.id in known]
+            encoded = encode_routes(missing, encoder, earlier)
+            usable.update({entry.route.id: entry for entry in encoded})
         return [usable[key] for key in routes], self.encoder_id
 
     def _known_vectors(self) -> dict[str, RouteVectors]:
@@ -332,3 +330,11 @@ class Registry:
         if encoder_id is not None and encoder_id != self._chosen_encoder.encoder_id:
             raise EncoderMismatchError(self._chosen_encoder.encoder_id, encoder_id)
         return self._chosen_encoder.encoder_id
+
+
+def _moved(
+    known: Mapping[str, RouteVectors], routes: Mapping[str, Route]
+) -> dict[str, RouteVectors]:
+    """Return the vectors that still stand for the texts of the routes of today."""
+    moved = {key: known[key].moved_to(route) for key, route in routes.items() if key in known}
+    return {key: entry for key, entry in moved.items() if entry is not None}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from stratarouter.errors import InvalidRouteError
@@ -148,8 +149,8 @@ def checked_description(route_id: str, value: object) -> str:
     return value.strip()
 
 
-def checked_metadata(route_id: str, value: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return a copy of the metadata.
+def checked_metadata(route_id: str, value: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Return a copy of the metadata that cannot be written to.
 
     Parameters
     ----------
@@ -160,7 +161,7 @@ def checked_metadata(route_id: str, value: Mapping[str, Any] | None) -> dict[str
 
     Returns
     -------
-    dict
+    mapping
         The copy; empty for None.
 
     Raises
@@ -169,10 +170,10 @@ def checked_metadata(route_id: str, value: Mapping[str, Any] | None) -> dict[str
         If it is no mapping.
     """
     if value is None:
-        return {}
+        return MappingProxyType({})
     if not hasattr(value, "keys"):
         raise InvalidRouteError(f"route {route_id!r}: metadata must be a mapping, got {value!r}")
-    return dict(value)
+    return MappingProxyType(dict(value))
 
 
 def checked_threshold(route_id: str, value: object) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from stratarouter.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from stratarouter.protocols import Encoder
     from stratarouter.types import FloatArray, Route
@@ -35,9 +35,30 @@ class RouteVectors:
     aligned: bool
     """Whether the rows are those of the route's texts, in their order."""
 
+    def moved_to(self, route: Route) -> RouteVectors | None:
+        """Return the same vectors for another definition of the route.
 
-def encode_routes(routes: Sequence[Route], encoder: Encoder) -> list[RouteVectors]:
-    """Encode the texts of routes, in one call.
+        Parameters
+        ----------
+        route : Route
+            The other definition.
+
+        Returns
+        -------
+        RouteVectors or None
+            None if its texts are different, so that it needs other vectors.
+        """
+        own = self.route
+        if route is own:
+            return self
+        same = (route.examples, route.description) == (own.examples, own.description)
+        return replace(self, route=route) if same else None
+
+
+def encode_routes(
+    routes: Sequence[Route], encoder: Encoder, known: Iterable[RouteVectors] = ()
+) -> list[RouteVectors]:
+    """Encode the texts of routes, each text once and in one call.
 
     Parameters
     ----------
@@ -45,6 +66,8 @@ def encode_routes(routes: Sequence[Route], encoder: Encoder) -> list[RouteVector
         Routes to encode.
     encoder : Encoder
         A checked encoder.
+    known : iterable of RouteVectors, optional
+        Vectors of the same encoder; those of their texts are used again.
 
     Returns
     -------
@@ -56,11 +79,20 @@ def encode_routes(routes: Sequence[Route], encoder: Encoder) -> list[RouteVector
     EncodingError
         If the encoder fails.
     """
-    matrix = encoder.encode([text for route in routes for text in route.texts])
-    sizes = [len(route.texts) for route in routes]
+    rows = {
+        text: row
+        for entry in known
+        if entry.aligned
+        # The description comes last and may have no vector.
+        for text, row in zip(entry.route.texts, entry.vectors, strict=False)
+    }
+    texts = [text for route in routes for text in route.texts]
+    missing = [text for text in dict.fromkeys(texts) if text not in rows]
+    if missing:
+        rows.update(zip(missing, encoder.encode(missing), strict=True))
     return [
-        RouteVectors(route, part, aligned=True)
-        for route, part in zip(routes, _cut(matrix, sizes), strict=True)
+        RouteVectors(route, np.stack([rows[text] for text in route.texts]), aligned=True)
+        for route in routes
     ]
 
 
@@ -87,10 +119,11 @@ def route_vectors(route: Route, embeddings: Any, dimension: int) -> RouteVectors
         If a row is no usable vector, or there is none.
     """
     what = f"embeddings of route {route.id!r}"
-    matrix = np.asarray(embeddings)
-    rows = as_unit_rows(
-        matrix[np.newaxis] if matrix.ndim == 1 else matrix, dimension=dimension, what=what
-    )
+    try:
+        matrix = np.atleast_2d(embeddings)
+    except ValueError as error:
+        raise InvalidEmbeddingError(f"{what} cannot be read as a matrix: {error}") from error
+    rows = as_unit_rows(matrix, dimension=dimension, what=what)
     if not len(rows):
         raise InvalidEmbeddingError(f"{what} are empty; give at least one vector")
     return RouteVectors(route, rows, aligned=len(rows) in {len(route.texts), len(route.examples)})

@@ -12,7 +12,12 @@ from stratarouter.algorithms.vectors import as_unit_rows, as_unit_vector
 from stratarouter.config import RouterConfig
 from stratarouter.editing import RouteEditor
 from stratarouter.encoders.base import ensure_encoder
-from stratarouter.errors import ConfigurationError, EncoderMismatchError, InvalidInputError
+from stratarouter.errors import (
+    ConfigurationError,
+    DimensionMismatchError,
+    EncoderMismatchError,
+    InvalidInputError,
+)
 from stratarouter.inputs import checked_k, checked_queries, checked_query
 from stratarouter.registry import Registry
 from stratarouter.serving import decide, decide_batch
@@ -306,13 +311,20 @@ class Router(RouteEditor):
             If it is damaged or of a newer format.
         EncoderMismatchError
             If `encoder` is not the one that the router was built with.
+        DimensionMismatchError
+            If `encoder` goes by the right name but has another width.
         """
         from stratarouter.persistence import load_snapshot
 
         snapshot = load_snapshot(folder)
         router = cls(snapshot.config, encoder=encoder)
-        if encoder is not None and router.encoder_id != snapshot.encoder_id:
-            raise EncoderMismatchError(snapshot.encoder_id, router.encoder_id)
+        if encoder is not None:
+            if router.encoder_id != snapshot.encoder_id:
+                raise EncoderMismatchError(snapshot.encoder_id, router.encoder_id)
+            if router.config.dimension != snapshot.dimension:
+                raise DimensionMismatchError(
+                    snapshot.dimension, router.config.dimension, f"encoder {router.encoder_id!r}"
+                )
         router._registry.adopt(snapshot)
         return router
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from stratarouter.scoring.hybrid import ScoredCandidates
     from stratarouter.snapshot import Snapshot
-    from stratarouter.types import FloatArray, Reason, Route, RouteScores
+    from stratarouter.types import FloatArray, Reason, Route
 
 __all__ = ["decide", "decide_batch"]
 
@@ -48,8 +48,7 @@ def decide(snapshot: Snapshot, query: str, embedding: FloatArray, k: int) -> Rou
         scored = scorer.with_route(query, embedding, override)
         leader = int(np.flatnonzero(scored.routes == override)[0])
         return _result(snapshot, query, embedding, k, scored, leader, overridden=True)
-    routes, cosines = scorer.index.search(embedding, max(k, scorer.max_candidates))
-    scored = scorer.score_candidates(query, embedding, routes, cosines)
+    scored = scorer.score(query, embedding)
     return _result(snapshot, query, embedding, k, scored, scored.leader(), overridden=False)
 
 
@@ -76,7 +75,7 @@ def decide_batch(
     """
     scorer = snapshot.scorer
     n_routes = len(snapshot.routes)
-    keep = min(max(k, scorer.max_candidates), n_routes)
+    keep = min(scorer.max_candidates, n_routes)
     everything = np.arange(n_routes)
     for start in range(0, len(queries), _BLOCK_ROWS):
         block = embeddings[start : start + _BLOCK_ROWS]
@@ -115,13 +114,15 @@ def _result(  # noqa: PLR0917 -- private and called on the hot path
         chosen = None if fallback is None else snapshot.routes[snapshot.positions[fallback]]
         reason = "below_threshold" if fallback is None else "fallback"
     accepted = reason in {"accepted", "pattern_override"}
+    best = () if accepted else (Alternative(snapshot.routes[route_number].id, scores),)
+    others = _runners_up(snapshot, query, embedding, scored, leader, count=k - 1)
     return RouteResult(
         route_id=None if chosen is None else chosen.id,
         confidence=scores.confidence,
         scores=scores,
         reason=reason,
-        alternatives=_alternatives(snapshot, scored, leader, scores, k, accepted=accepted),
-        metadata={} if chosen is None else chosen.metadata,
+        alternatives=best + others,
+        metadata={} if chosen is None else dict(chosen.metadata),
         threshold=threshold,
         calibrated=snapshot.confidence.calibrated,
         snapshot_version=snapshot.version,
@@ -131,23 +132,27 @@ def _result(  # noqa: PLR0917 -- private and called on the hot path
     )
 
 
-def _alternatives(
+def _runners_up(
     snapshot: Snapshot,
+    query: str,
+    embedding: FloatArray,
     scored: ScoredCandidates,
     leader: int,
-    leader_scores: RouteScores,
-    k: int,
     *,
-    accepted: bool,
+    count: int,
 ) -> tuple[Alternative, ...]:
+    if not count:
+        return ()
     routes = snapshot.routes
-    best = Alternative(routes[scored.routes[leader]].id, leader_scores)
-    if k == 1:
-        return () if accepted else (best,)
+    if len(scored.routes) <= count and len(scored.routes) < len(routes):
+        # More routes are wanted than were candidates. The decision stays that of the candidates, so
+        # that asking for more of them never changes it.
+        number = int(scored.routes[leader])
+        scored = snapshot.scorer.with_route(query, embedding, number, breadth=count + 1)
+        leader = int(np.flatnonzero(scored.routes == number)[0])
     order = np.argsort(-scored.total, kind="stable").tolist()
     order.remove(leader)
-    others = tuple(
+    return tuple(
         Alternative(routes[scored.routes[place]].id, snapshot.scores_at(scored, place))
-        for place in order[: k - 1]
+        for place in order[:count]
     )
-    return others if accepted else (best, *others)

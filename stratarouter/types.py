@@ -107,7 +107,7 @@ class Route:
     keywords: tuple[str, ...]
     patterns: tuple[str, ...]
     tags: tuple[str, ...]
-    metadata: dict[str, Any]
+    metadata: Mapping[str, Any]
     threshold: float | None
     pattern_mode: PatternMode
 

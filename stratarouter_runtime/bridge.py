@@ -25,7 +25,6 @@ from stratarouter_runtime.factory import (
 )
 from stratarouter_runtime.pipeline import Pipeline
 from stratarouter_runtime.planning import Planner, make_request
-from stratarouter_runtime.protocols import CoreRouter
 from stratarouter_runtime.telemetry.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 
     from stratarouter.types import RouteResult
     from stratarouter_runtime.cache.manager import CacheManager
-    from stratarouter_runtime.protocols import Clock, EventSink, LLMClient
+    from stratarouter_runtime.protocols import Clock, CoreRouter, EventSink, LLMClient
     from stratarouter_runtime.types import ExecutionResult
 
 __all__ = ["CoreRuntimeBridge"]
@@ -191,9 +190,7 @@ class CoreRuntimeBridge:
         InvalidInputError
             If there is no target, or two, or the handler cannot be called like that.
         """
-        route_id = route.id if isinstance(route, Route) else route
-        if not isinstance(route_id, str) or not route_id.strip():
-            raise InvalidInputError(f"route must be a Route or the id of one, got {route!r}")
+        route_id = route.id if isinstance(route, Route) else _name("a route id", route)
         if self._router is not None:
             known = [entry.id for entry in self._router.routes]
             if route_id not in known:
@@ -250,10 +247,8 @@ class CoreRuntimeBridge:
         InvalidInputError
             If it is no client, or the name is blank.
         """
-        if not isinstance(name, str) or not name.strip():
-            raise InvalidInputError(f"a provider needs a non-empty name, got {name!r}")
         require_client(client)
-        self._bindings.register(name, client, replace=replace)
+        self._bindings.register(_name("the name of a provider", name), client, replace=replace)
 
     async def execute(
         self,
@@ -344,10 +339,12 @@ class CoreRuntimeBridge:
             ``server_shutdown_timeout_seconds``.
         """
         default_s = self._config.server_shutdown_timeout_seconds
-        await self._lifecycle.close(default_s if grace_s is None else grace_s)
-        self._pipeline.close()
-        self._supervisor.close()
-        self._pool.close()
+        try:
+            await self._lifecycle.close(default_s if grace_s is None else grace_s)
+        finally:
+            self._pipeline.close()
+            self._supervisor.close()
+            self._pool.close()
 
     async def __aenter__(self) -> Self:
         self._lifecycle.enter()
@@ -375,3 +372,9 @@ def _router(value: object) -> CoreRouter:
             f"expected a RuntimeConfig, or a router with a route() method, got {value!r}"
         )
     return cast("CoreRouter", value)
+
+
+def _name(what: str, value: object) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidInputError(f"{what} must be a non-empty string, got {value!r}")
+    return value

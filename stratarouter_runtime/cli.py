@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,6 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments = _parser().parse_args(argv)
         code: int = arguments.run(arguments, terminal)
+        terminal.flush()
     except SystemExit as stop:
         # argparse ends the process after help, version and usage errors.
         return stop.code if isinstance(stop.code, int) else _BAD_INPUT
@@ -65,9 +67,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         terminal.note("stratarouter: interrupted")
         return _INTERRUPTED
     except BrokenPipeError:
-        # The reader of a pipe has seen enough. Closing here keeps the interpreter from trying to
-        # flush again at its exit.
-        sys.stderr.close()
+        # The reader of our pipe has seen enough. The interpreter will flush once more at its exit;
+        # that must not fail as well.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _FAILED
     return code
 

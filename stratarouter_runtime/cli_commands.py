@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from math import isnan
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -100,7 +101,7 @@ def run_eval(arguments: argparse.Namespace, terminal: Terminal) -> int:
         results, labels, known=[route.id for route in router.routes], seed=arguments.seed
     )
     if arguments.json:
-        fit_data = None if fitted is None else fitted.to_dict()
+        fit_data = None if fitted is None else _json_numbers(fitted.to_dict())
         terminal.write(json.dumps({"build_s": build_s, "fit": fit_data, **report.to_dict()}))
         return 0
     n_examples = sum(len(route.examples) for route in routes)
@@ -166,13 +167,8 @@ def _show_result(result: RouteResult, terminal: Terminal, *, explain: bool) -> N
     terminal.write(f"{chosen}  confidence {result.confidence:.3f}{kind}")
     if explain:
         terminal.write(str(result.explain()))
-    elif result.matched:
-        _show_alternatives(result, result.alternatives, terminal)
-    else:
-        _show_alternatives(result, result.alternatives[1:], terminal)
-
-
-def _show_alternatives(result: RouteResult, others: Sequence[Any], terminal: Terminal) -> None:
+        return
+    others = result.alternatives if result.matched else result.alternatives[1:]
     for rank, other in enumerate(others, start=2):
         terminal.write(f"  {rank}. {other.route_id}  confidence {other.confidence:.3f}")
 
@@ -217,6 +213,14 @@ def _warn_of_overlap(
     n_seen = sum(query in seen for query in queries)
     if n_seen:
         terminal.note(f"note: {n_seen} of {len(queries)} queries {what}; their figures flatter")
+
+
+def _json_numbers(fields: dict[str, Any]) -> dict[str, Any]:
+    """Write NaN, which JSON does not know, as null."""
+    return {
+        name: None if isinstance(value, float) and isnan(value) else value
+        for name, value in fields.items()
+    }
 
 
 def _route_all(router: Router, queries: Sequence[str], terminal: Terminal) -> list[RouteResult]:

@@ -52,6 +52,10 @@ class Terminal:
         """
         print(text, file=self._err)
 
+    def flush(self) -> None:
+        """Hand over what was written, so that a closed pipe is noticed here."""
+        self._out.flush()
+
     def table(self, title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Write a table; all columns but the first are aligned to the right.
 
@@ -155,7 +159,7 @@ def _plain_progress(err: TextIO, label: str, total: int | None) -> Iterator[Call
         err.write(f"\r{label} {done}{suffix} ")
         err.flush()
 
-    err.write(f"\r{label} … ")
+    err.write(f"\r{label} ... ")
     err.flush()
     try:
         yield show

@@ -104,7 +104,9 @@ def _load_matrix(path: Path) -> FloatArray:
         matrix = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise InvalidInputError(f"{path}: no readable .npy file: {error}") from error
-    if isinstance(matrix, np.ndarray) and matrix.ndim == 2:
-        if np.issubdtype(matrix.dtype, np.floating):
-            return matrix
-    raise InvalidInputError(f"{path}: need one matrix of floats with one row per text")
+    # An .npz archive loads too, as something that is no array.
+    is_matrix = isinstance(matrix, np.ndarray) and matrix.ndim == 2
+    if not is_matrix or not np.issubdtype(matrix.dtype, np.floating):
+        raise InvalidInputError(f"{path}: need one matrix of floats with one row per text")
+    checked: FloatArray = matrix
+    return checked

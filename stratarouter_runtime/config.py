@@ -59,11 +59,6 @@ class RuntimeConfig(
     Every published name is accepted. Making one reads neither files nor the environment, and never
     fails for a feature that is not built: the bridge says so when it starts.
 
-    Parameters
-    ----------
-    **settings : Any
-        Fields, or other published names of them.
-
     Raises
     ------
     ConfigurationError

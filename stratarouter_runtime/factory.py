@@ -122,4 +122,5 @@ def announce(config: RuntimeConfig) -> None:
     if missing:
         raise FeatureUnavailableError(missing)
     for sentence in missing_features(config):
-        warnings.warn(sentence, FeatureNotBuiltWarning, stacklevel=6)
+        # Up to the line that awaits: over the bridge and its lifecycle.
+        warnings.warn(sentence, FeatureNotBuiltWarning, stacklevel=5)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from stratarouter.errors import ConfigurationError, EncoderRequiredError, StrataError
 from stratarouter_runtime.cache.flight import SingleFlight
-from stratarouter_runtime.errors import UncacheableValueError
+from stratarouter_runtime.errors import CacheBackendError, UncacheableValueError
 from stratarouter_runtime.execution.answers import Answer
 from stratarouter_runtime.execution.embedding import embed_query
 from stratarouter_runtime.planning import ProviderCall
@@ -139,8 +140,8 @@ class Pipeline:
         work = self._routed(router, request)
         try:
             decision = await self._supervisor.run(work, request.deadline, "routing the query")
-        except StrataError as error:
-            self._bus.emit("router.route_error", request.execution_id, error=error.code)
+        except Exception as error:
+            self._bus.emit("router.route_error", request.execution_id, error=_code(error))
             raise
         self._bus.emit(
             "router.decide",
@@ -171,9 +172,11 @@ class Pipeline:
         if key is None or cache is None:
             work = self._called(plan)
             return await self._supervisor.run(work, plan.request.deadline, plan.what)
-        found = await cache.lookup(plan.partition, key)
+        found = await cache.answers.lookup(plan.partition, key)
         if found is not None:
-            return Answer.decoded(found, cache_hit=True)
+            # A damaged answer is a miss; the new one replaces it.
+            with suppress(CacheBackendError):
+                return Answer.decoded(found, cache_hit=True)
         deadline = plan.request.deadline
         answer, shared = await self._flights.run(
             (plan.partition, key),
@@ -188,11 +191,13 @@ class Pipeline:
 
     async def _kept(self, plan: ExecutionPlan, cache: CacheManager, key: str) -> Answer:
         answer = await self._called(plan)
+        if not answer.complete:
+            return replace(answer, warnings=("the answer was not cached: it was cut short",))
         try:
             data = answer.encoded()
         except UncacheableValueError as error:
             return replace(answer, warnings=(f"the answer was not cached: {error}",))
-        await cache.store(plan.partition, key, data)
+        await cache.answers.keep(plan.partition, key, data)
         return replace(answer, stored=data)
 
     async def _called(self, plan: ExecutionPlan) -> Answer:
@@ -229,6 +234,7 @@ class Pipeline:
             model=completion.model,
             tokens=tokens,
             cost_usd=completion.cost_usd,
+            complete=completion.finish_reason not in ("length", "content_filter"),
         )
 
     def _encoder_id(self) -> str | None:

@@ -211,7 +211,8 @@ class Planner:
             return None
         scope = self._cache_scope if binding.cache_scope is None else binding.cache_scope
         partition = request.partition.widened(scope)
-        key, warnings = None, ()
+        key: str | None = None
+        warnings: tuple[str, ...] = ()
         if self._cache_enabled and binding.cacheable:
             key, warnings = self._fingerprint(request, route_id, binding, scope, encoder_id)
         return ExecutionPlan(

@@ -167,6 +167,7 @@ class EchoHandler:
         """(query, context) of each call, oldest first."""
 
     async def __call__(self, query: str, context: Mapping[str, Any]) -> str:
+        """Answer with the query."""
         self.calls.append((query, dict(context)))
         await asyncio.sleep(0)
         return query

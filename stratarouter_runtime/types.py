@@ -77,15 +77,6 @@ class Partition:
     A user lives inside the tenant: the same user id in two tenants is two users. A session without
     a user is a user of its own, and never equal to a user id of the same text.
 
-    Parameters
-    ----------
-    tenant : str, optional
-        Tenant or organisation; None outside any tenant.
-    user : str, optional
-        User, or session, inside the tenant; None for the tenant as a whole.
-    user_kind : {"user", "session"}
-        What `user` names.
-
     Examples
     --------
     >>> Partition.from_context({"org_id": "acme", "user_id": 7})
@@ -95,8 +86,11 @@ class Partition:
     """
 
     tenant: str | None = None
+    """Tenant or organisation; None outside any tenant."""
     user: str | None = None
+    """User, or session, inside the tenant; None for the tenant as a whole."""
     user_kind: Literal["user", "session"] = "user"
+    """What `user` names."""
 
     @classmethod
     def from_context(cls, context: Mapping[str, Any] | None) -> Partition:

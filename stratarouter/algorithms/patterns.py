@@ -7,12 +7,19 @@ from re import _constants as sre  # type: ignore[attr-defined]
 from re import _parser  # type: ignore[attr-defined]
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from stratarouter.algorithms.pattern_costs import REPEATS, search_steps, starts_are_distinct
 from stratarouter.errors import InvalidPatternError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["MAX_SCANNED_CHARACTERS", "PatternMatcher", "compile_pattern", "first_match"]
+__all__ = [
+    "MAX_SCANNED_CHARACTERS",
+    "MAX_SCANNED_IF_SLOW",
+    "PatternMatcher",
+    "compile_pattern",
+    "first_match",
+]
 
 PatternMatcher: TypeAlias = "Callable[[str], object]"
 """Takes a query; its result is true where the pattern occurs."""
@@ -20,8 +27,12 @@ PatternMatcher: TypeAlias = "Callable[[str], object]"
 MAX_SCANNED_CHARACTERS = 2_000
 """Patterns look at this much of a query, so that a polynomial expression stays cheap."""
 
+MAX_SCANNED_IF_SLOW = 300
+"""Expressions whose time can grow with the third power of the text look at this much."""
+
 _PREFIX = "re:"
-_REPEATS = (sre.MAX_REPEAT, sre.MIN_REPEAT)
+# About a tenth of a second.
+_MAX_STEPS = 3e7
 
 
 def compile_pattern(pattern: str) -> PatternMatcher:
@@ -43,8 +54,9 @@ def compile_pattern(pattern: str) -> PatternMatcher:
     Raises
     ------
     InvalidPatternError
-        If the expression does not parse, matches every text, or repeats a group that itself repeats
-        or whose branches can match the same text: its time could grow exponentially.
+        If the expression does not parse, matches every text, repeats a group that itself repeats or
+        whose branches can match the same text, or has too many repetitions that can match the same
+        text: its time could grow out of all proportion.
 
     Examples
     --------
@@ -72,7 +84,15 @@ itself, which can take exponential time; write it without the inner or the outer
     problem = _explosive_part(tree, inside_repeat=False)
     if problem is not None:
         raise InvalidPatternError(pattern, problem)
-    return expression.search
+    if search_steps(tree, MAX_SCANNED_CHARACTERS) <= _MAX_STEPS:
+        return expression.search
+    if search_steps(tree, MAX_SCANNED_IF_SLOW) <= _MAX_STEPS:
+        return lambda query: expression.search(query[:MAX_SCANNED_IF_SLOW])
+    raise InvalidPatternError(
+        pattern,
+        "has repetitions that can match the same text in too many ways; leave out those at its "
+        "ends, or let them match fewer characters, such as [^,]* instead of .*",
+    )
 
 
 def first_match(matchers: Sequence[PatternMatcher], query: str) -> int | None:
@@ -99,7 +119,7 @@ def first_match(matchers: Sequence[PatternMatcher], query: str) -> int | None:
 
 def _explosive_part(tree: Any, *, inside_repeat: bool) -> str | None:
     for operation, argument in tree:
-        if operation in _REPEATS:
+        if operation in REPEATS:
             lower, upper, body = argument
             variable = upper == sre.MAXREPEAT or (upper != lower and upper > 1)
             if variable and inside_repeat:
@@ -118,7 +138,7 @@ def _explosive_part(tree: Any, *, inside_repeat: bool) -> str | None:
 
 
 def _explosive_branches(branches: Sequence[Any], *, inside_repeat: bool) -> str | None:
-    if inside_repeat and not _starts_are_distinct(branches):
+    if inside_repeat and not starts_are_distinct(branches):
         return (
             "the branches of a repeated group can match the same text, which can take exponential "
             "time; make each branch start with another character"
@@ -132,15 +152,6 @@ def _first_problem(trees: Sequence[Any], *, inside_repeat: bool) -> str | None:
         if problem is not None:
             return problem
     return None
-
-
-def _starts_are_distinct(branches: Sequence[Any]) -> bool:
-    starts = set()
-    for branch in branches:
-        if not len(branch) or branch[0][0] is not sre.LITERAL:
-            return False
-        starts.add(chr(branch[0][1]).casefold())
-    return len(starts) == len(branches)
 
 
 def _children(argument: Any) -> list[Any]:

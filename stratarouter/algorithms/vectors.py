@@ -144,6 +144,9 @@ def _as_numbers(array: ArrayLike, what: str) -> NDArray[Any]:
 
 
 def _all_unit(rows: FloatArray) -> bool:
+    if rows.shape[0] == 1:
+        # One query is the common case, and einsum costs more than its work here.
+        return abs(float(np.vdot(rows, rows)) - 1.0) <= _UNIT_TOLERANCE
     with np.errstate(over="ignore", invalid="ignore"):
         squared_lengths = np.einsum("ij,ij->i", rows, rows)
         return bool((np.abs(squared_lengths - 1.0) <= _UNIT_TOLERANCE).all())

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import math
-import re
-import unicodedata
 from hashlib import blake2b
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 
 from stratarouter.encoders.base import BaseEncoder
 from stratarouter.encoders.checks import check_dimension, check_texts
+from stratarouter.encoders.hashing_words import FUNCTION_WORDS, split_words
 from stratarouter.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -34,19 +33,6 @@ _MAX_REMEMBERED_WORDS = 8192
 _MAX_REMEMBERED_LENGTH = 64
 
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
-
-# Letters and digits, or one symbol, since two currencies or two emoji may mean two routes.
-_ASCII_WORD = re.compile(r"[a-z0-9]+|[$+<=>^`|~]")
-
-# Negations are left out: they turn the meaning round.
-_FUNCTION_WORD_LIST = """
-    a about am an and any are as at be been being but by can could did do does done for from
-    had has have he her here him his how hows i id if ill im in into is it its ive just may me
-    might mine must my of on or our out please shall she should so some than that the their
-    them then there these they this those to up us was we were what whats when where wheres
-    which who whom whose why will with would you your
-"""
-_FUNCTION_WORDS = frozenset(_FUNCTION_WORD_LIST.split())
 
 
 class HashingEncoder(BaseEncoder):
@@ -142,11 +128,11 @@ class HashingEncoder(BaseEncoder):
         return f"HashingEncoder({self.encoder_id!r})"
 
     def _embed(self, text: str) -> NDArray[np.float64]:
-        words = _words(text)
+        words = split_words(text)
         counts: dict[str, int] = {}
         for word in words:
             counts[word] = counts.get(word, 0) + 1
-        features = {word: self._features(word) for word in counts}
+        features = self._features(counts)
         buckets = [entry.buckets for entry in features.values()]
         weights = [
             entry.weights if counts[word] == 1 else entry.weights * (1.0 + math.log(counts[word]))
@@ -157,9 +143,8 @@ class HashingEncoder(BaseEncoder):
             pair_buckets, pair_weights = self._pair_features(pairs)
             buckets.append(pair_buckets)
             weights.append(pair_weights)
-        row = np.bincount(np.concatenate(buckets), np.concatenate(weights), self._dimension).astype(
-            np.float64, copy=False
-        )
+        sums = np.bincount(np.concatenate(buckets), np.concatenate(weights), self._dimension)
+        row = sums.astype(np.float64, copy=False)
         squared_length = float(row.dot(row))
         if squared_length < 1e-6:
             # The signed features of a very short text may cancel each other out.
@@ -168,33 +153,51 @@ class HashingEncoder(BaseEncoder):
         row /= math.sqrt(squared_length)
         return row
 
-    def _features(self, word: str) -> _WordFeatures:
-        known = self._remembered.get(word)
-        if known is not None:
-            return known
-        codes = np.frombuffer(f"<{word}>".encode("utf-32-le", "surrogatepass"), dtype="<u4")
-        word_hash = _text_hash(word)
-        hashes = [np.array([word_hash], dtype=np.uint64), *_ngram_hashes(codes, self._lengths)]
-        factor = self._function_word_weight if word in _FUNCTION_WORDS else 1.0
-        buckets, signs = self._placed(np.concatenate(hashes))
-        signs *= _NGRAM_WEIGHT * factor
-        signs[0] *= 1.0 / _NGRAM_WEIGHT
-        features = _WordFeatures(buckets, signs, word_hash, factor)
-        if len(word) <= _MAX_REMEMBERED_LENGTH:
-            if len(self._remembered) >= _MAX_REMEMBERED_WORDS:
-                # A fresh mapping, so that a thread which reads the old one is not disturbed.
-                self._remembered = {}
-            self._remembered[word] = features
-        return features
+    def _features(self, words: Iterable[str]) -> dict[str, _WordFeatures]:
+        """Return the features of distinct words in their order, whether they are known or not."""
+        remembered = self._remembered
+        found = {word: remembered.get(word) for word in words}
+        missing = [word for word, entry in found.items() if entry is None]
+        if not missing:
+            return cast("dict[str, _WordFeatures]", found)
+        learned = self._learned(missing)
+        for word, entry in learned.items():
+            if len(word) <= _MAX_REMEMBERED_LENGTH:
+                if len(remembered) >= _MAX_REMEMBERED_WORDS:
+                    # A fresh mapping, so that a thread which reads the old one is not disturbed.
+                    remembered = self._remembered = {}
+                remembered[word] = entry
+        return {w: learned[w] if entry is None else entry for w, entry in found.items()}
+
+    def _learned(self, words: list[str]) -> dict[str, _WordFeatures]:
+        """Return the features of new words: all in one pass, since numpy is slow in small steps."""
+        word_hashes = [_text_hash(word) for word in words]
+        factors = [self._function_word_weight if w in FUNCTION_WORDS else 1.0 for w in words]
+        ngrams, owners = _ngram_hashes([f"<{word}>" for word in words], self._lengths)
+        buckets, weights = self._placed(np.concatenate([np.array(word_hashes, np.uint64), ngrams]))
+        owners = np.concatenate([np.arange(len(words)), owners])
+        weights *= np.array(factors)[owners]
+        weights[len(words) :] *= _NGRAM_WEIGHT
+        by_owner = np.argsort(owners, kind="stable")
+        buckets, weights = buckets[by_owner], weights[by_owner]
+        ends = np.cumsum(np.bincount(owners)).tolist()
+        learned = {}
+        for position, word in enumerate(words):
+            own = slice(ends[position - 1] if position else 0, ends[position])
+            # Copies, since views would keep the features of all these words in memory.
+            learned[word] = _WordFeatures(
+                buckets[own].copy(), weights[own].copy(), word_hashes[position], factors[position]
+            )
+        return learned
 
     def _pair_features(
         self, pairs: list[tuple[_WordFeatures, _WordFeatures]]
     ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
         first = np.array([a.word_hash for a, _ in pairs], dtype=np.uint64)
         second = np.array([b.word_hash for _, b in pairs], dtype=np.uint64)
-        buckets, signs = self._placed(first * _MULTIPLIER + second)
-        signs *= np.array([_PAIR_WEIGHT * a.factor * b.factor for a, b in pairs])
-        return buckets, signs
+        buckets, weights = self._placed(first * _MULTIPLIER + second)
+        weights *= np.array([_PAIR_WEIGHT * a.factor * b.factor for a, b in pairs])
+        return buckets, weights
 
     def _placed(self, hashes: NDArray[np.uint64]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
         """Return the bucket and the sign, +1 or -1, of each hash."""
@@ -215,15 +218,22 @@ def _text_hash(text: str) -> int:
     return int.from_bytes(blake2b(data, digest_size=8).digest(), "little")
 
 
-def _ngram_hashes(codes: NDArray[np.uint32], lengths: range) -> list[NDArray[np.uint64]]:
-    """Return, for each length, a polynomial in the code points of each group of letters."""
-    hashes = codes.astype(np.uint64)
-    result = [hashes] if 1 in lengths else []
-    for n in range(2, min(lengths.stop - 1, codes.size) + 1):
-        hashes = hashes[:-1] * _MULTIPLIER + codes[n - 1 :]
+def _ngram_hashes(words: list[str], lengths: range) -> tuple[NDArray[np.uint64], NDArray[np.intp]]:
+    """Return a polynomial in the code points of each group of letters, and its word's number."""
+    data = "".join(words).encode("utf-32-le", "surrogatepass")
+    codes = np.frombuffer(data, dtype="<u4").astype(np.uint64)
+    sizes = np.array([len(word) for word in words])
+    owners = np.repeat(np.arange(len(words)), sizes)
+    # How many letters there are from each one to the end of its word, itself included.
+    room = np.cumsum(sizes)[owners] - np.arange(codes.size)
+    hashes, parts = codes, []
+    for n in range(1, lengths.stop):
+        if n > 1:
+            hashes = hashes[:-1] * _MULTIPLIER + codes[n - 1 :]
         if n in lengths:
-            result.append(hashes)
-    return result
+            fits = np.flatnonzero(room[: hashes.size] >= n)
+            parts.append((hashes[fits], owners[fits]))
+    return np.concatenate([h for h, _ in parts]), np.concatenate([o for _, o in parts])
 
 
 def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -231,25 +241,6 @@ def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return values ^ (values >> np.uint64(31))
-
-
-def _words(text: str) -> list[str]:
-    """Return the words and symbols of a text; never none for a text that is not blank."""
-    if text.isascii():
-        folded = text.lower().replace("'", "")
-        return _ASCII_WORD.findall(folded) or folded.split() or [text]
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    return "".join(map(_spaced, folded)).split() or folded.split() or [text]
-
-
-def _spaced(character: str) -> str:
-    """Return the character as part of a word, as a word of its own, as a gap or as nothing."""
-    category = unicodedata.category(character)
-    if character in "'’" or category == "Cf" or "\ufe00" <= character <= "\ufe0f":
-        return ""
-    if category[0] in "LMN":
-        return character
-    return f" {character} " if category[0] == "S" or category in ("Co", "Cs", "Cn") else " "
 
 
 def _checked_range(ngram_range: tuple[int, int]) -> range:

@@ -173,7 +173,9 @@ class HybridScorer:
         total = fuse_scores(semantic, keyword, pattern, self.weights)
         return ScoredCandidates(routes, semantic, keyword, pattern, total)
 
-    def with_route(self, query: str, embedding: FloatArray, route: int) -> ScoredCandidates:
+    def with_route(
+        self, query: str, embedding: FloatArray, route: int, *, breadth: int | None = None
+    ) -> ScoredCandidates:
         """Score the candidates of a query, with one route among them in any case.
 
         Parameters
@@ -184,13 +186,16 @@ class HybridScorer:
             Unit vector of the query.
         route : int
             Route that must be scored.
+        breadth : int, optional
+            How many candidates to search; None takes `max_candidates`.
 
         Returns
         -------
         ScoredCandidates
             At least the given route.
         """
-        routes, cosines = self.index.search(embedding, self.max_candidates)
+        breadth = self.max_candidates if breadth is None else breadth
+        routes, cosines = self.index.search(embedding, breadth)
         if route not in routes:
             routes = np.append(routes, route)
             cosines = np.append(cosines, self.prototypes[route] @ embedding)

@@ -88,10 +88,12 @@ class SingleFlight(Generic[T]):
         ExecutionTimeoutError
             If this caller waited too long.
         BridgeClosedError
-            If `close` was called meanwhile.
+            If `close` was called before or meanwhile.
         Exception
             Whatever the run raised; every waiting caller gets it.
         """
+        if self._closed:
+            raise BridgeClosedError(f"closed before {what} began")
         flight = self._flights.get(key)
         shared = flight is not None
         if flight is None:

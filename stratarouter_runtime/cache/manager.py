@@ -6,13 +6,14 @@ import asyncio
 import inspect
 import logging
 import warnings
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 from stratarouter.errors import ConfigurationError, InvalidInputError
 from stratarouter_runtime.cache.flight import SingleFlight
 from stratarouter_runtime.cache.memory import MemoryBackend
+from stratarouter_runtime.cache.store import AnswerStore
 from stratarouter_runtime.config import RuntimeConfig
-from stratarouter_runtime.config_sections import Spec
 from stratarouter_runtime.errors import (
     CacheBackendError,
     FeatureNotBuiltWarning,
@@ -30,9 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CacheManager"]
 
-EvictionPolicy: TypeAlias = Literal["lru", "lfu", "ttl"]
-
-_TTL = Spec(kind=float, above=0)
+_EvictionPolicy: TypeAlias = Literal["lru", "lfu", "ttl"]
 
 _logger = logging.getLogger("stratarouter_runtime")
 
@@ -48,7 +47,8 @@ class CacheManager:
     Parameters
     ----------
     backend : {"memory", "redis"} or CacheBackend
-        Where answers are kept. "redis" is not built yet: it warns and uses the memory.
+        Where answers are kept. "redis" is not built yet: it warns and uses the memory. A backend
+        of your own has limits of its own; of the settings below it gets `ttl` only.
     redis_url : str
         Address of Redis.
     redis_pool_size : int
@@ -105,7 +105,7 @@ class CacheManager:
         enable_semantic: bool = True,
         similarity_threshold: float = 0.95,
         embedding_dimension: int = 384,
-        eviction_policy: EvictionPolicy = "lru",
+        eviction_policy: _EvictionPolicy = "lru",
         clock: Clock | None = None,
         door: BlockingDoor | None = None,
     ) -> None:
@@ -131,7 +131,7 @@ class CacheManager:
             _warn("backend='redis' is not built yet; answers are kept in this process")
         if settings.cache_eviction_policy != "lru":
             _warn("eviction_policy is not built yet; the least recently used answer goes first")
-        self._backend = (
+        store = (
             MemoryBackend(
                 max_entries=settings.cache_max_entries,
                 max_bytes=int(settings.cache_max_size_mb * 2**20),
@@ -142,13 +142,11 @@ class CacheManager:
             if isinstance(backend, str)
             else backend
         )
-        self._ttl_s = settings.cache_ttl
+        self.answers = AnswerStore(store, settings.cache_ttl)
+        """The entries below the queries, for callers that have keys of their own."""
         self._door = door
         self._flights: SingleFlight[tuple[Any, bytes | None]] = SingleFlight()
-        self._hits = 0
-        self._misses = 0
         self._uncacheable = 0
-        self._backend_errors = 0
 
     async def get(
         self,
@@ -200,7 +198,7 @@ class CacheManager:
         CacheBackendError
             If the store cannot be used.
         """
-        data = self._counted(await self._backend.get(partition, text_key(query)))
+        data = await self.answers.get(partition, text_key(query))
         return None if data is None else CacheHit(decode_plain(data))
 
     async def set(
@@ -240,7 +238,7 @@ class CacheManager:
             If the store cannot be used.
         """
         data = encode_plain(response)
-        return await self._backend.set(partition, text_key(query), data, ttl_s=self._life(ttl))
+        return await self.answers.set(partition, text_key(query), data, ttl)
 
     async def get_or_execute(
         self,
@@ -286,15 +284,17 @@ class CacheManager:
         if executor is None:
             raise InvalidInputError("get_or_execute needs executor=, a callable without arguments")
         name = text_key(key)
-        found = await self.lookup(partition, name)
+        found = await self.answers.lookup(partition, name)
         if found is not None:
-            return decode_plain(found)
+            # A damaged answer is a miss; the new one replaces it.
+            with suppress(CacheBackendError):
+                return decode_plain(found)
 
         async def answer() -> tuple[Any, bytes | None]:
             response = await self._called(executor)
             data = self._encoded(response)
             if data is not None:
-                await self.store(partition, name, data, ttl_s=ttl)
+                await self.answers.keep(partition, name, data, ttl)
             return response, data
 
         (response, data), shared = await self._flights.run((partition, name), answer)
@@ -320,7 +320,7 @@ class CacheManager:
         CacheBackendError
             If the store cannot be used.
         """
-        return await self._backend.delete(partition, text_key(query))
+        return await self.answers.backend.delete(partition, text_key(query))
 
     async def clear(self, partition: Partition | None = None) -> int:
         """Remove the answers of one partition, or all.
@@ -340,7 +340,7 @@ class CacheManager:
         CacheBackendError
             If the store cannot be used.
         """
-        return await self._backend.clear(partition)
+        return await self.answers.backend.clear(partition)
 
     async def stats(self) -> dict[str, float]:
         """Return the state of the cache under the names of the REST interface.
@@ -349,94 +349,19 @@ class CacheManager:
         -------
         dict
             ``hit_rate`` in [0, 1], ``total_requests``, ``cache_hits``, ``cache_misses``,
-            ``entries``, ``memory_mb``; and ``uncacheable``, answers that are no JSON data, and
-            ``backend_errors``, failures of the store.
+            ``entries``, ``memory_mb``; and ``backend_errors``, failures that were passed over, and
+            ``uncacheable``, answers that were no JSON data.
 
         Raises
         ------
         CacheBackendError
             If the store cannot be used.
         """
-        state = await self._backend.stats()
-        total = self._hits + self._misses
-        return {
-            "hit_rate": self._hits / total if total else 0.0,
-            "total_requests": total,
-            "cache_hits": self._hits,
-            "cache_misses": self._misses,
-            "entries": state.entries,
-            "memory_mb": state.size_bytes / 2**20,
-            "uncacheable": self._uncacheable,
-            "backend_errors": self._backend_errors,
-        }
-
-    async def lookup(self, partition: Partition, key: str) -> bytes | None:
-        """Return stored bytes; a store that cannot be used is a miss.
-
-        Parameters
-        ----------
-        partition : Partition
-            Whose entry it is.
-        key : str
-            Name of the entry.
-
-        Returns
-        -------
-        bytes or None
-            The value, or None.
-        """
-        try:
-            return self._counted(await self._backend.get(partition, key))
-        except CacheBackendError as error:
-            self._misses += 1
-            self._note(error)
-            return None
-
-    async def store(
-        self, partition: Partition, key: str, value: bytes, *, ttl_s: float | None = None
-    ) -> bool:
-        """Store bytes; a store that cannot be used stores nothing.
-
-        Parameters
-        ----------
-        partition : Partition
-            Whose entry it is.
-        key : str
-            Name of the entry.
-        value : bytes
-            What to store.
-        ttl_s : float, seconds, > 0, optional
-            Life of the entry; None takes that of the cache.
-
-        Returns
-        -------
-        bool
-            Whether it was stored.
-        """
-        try:
-            return await self._backend.set(partition, key, value, ttl_s=self._life(ttl_s))
-        except CacheBackendError as error:
-            self._note(error)
-            return False
+        return {**await self.answers.stats(), "uncacheable": self._uncacheable}
 
     def close(self) -> None:
         """Cancel the executors that are under way; their callers get `BridgeClosedError`."""
         self._flights.close()
-
-    def _life(self, ttl_s: float | None) -> float:
-        return self._ttl_s if ttl_s is None else _TTL.checked("ttl", ttl_s)
-
-    def _counted(self, data: bytes | None) -> bytes | None:
-        if data is None:
-            self._misses += 1
-        else:
-            self._hits += 1
-        return data
-
-    def _note(self, error: CacheBackendError) -> None:
-        self._backend_errors += 1
-        if self._backend_errors == 1:
-            _logger.warning("the cache cannot be used: %s; further failures are counted", error)
 
     async def _called(self, executor: Callable[[], Any]) -> Any:
         if inspect.iscoroutinefunction(executor):

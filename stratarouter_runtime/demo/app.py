@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from importlib.resources import as_file, files
 from time import perf_counter
 from typing import TYPE_CHECKING, TypeAlias
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from stratarouter import EvaluationReport, Route
+    from stratarouter import EvaluationReport
     from stratarouter.route_files import LabelledText
     from stratarouter_runtime.types import ExecutionResult
 
@@ -33,11 +33,14 @@ __all__ = ["DIMENSION", "THRESHOLD", "Track", "run"]
 Track: TypeAlias = "Callable[[str, int | None], AbstractContextManager[Callable[[int], None]]]"
 """Shows progress while a block runs: takes a label and the number of steps."""
 
+# Chosen on the first half alone: from width 384 to 8192 the accuracy there moves by less than its
+# standard error of 0.02, so the width that the encoder recommends is taken.
 DIMENSION = 2048
 """Width of the encoder."""
 
+# A handler should answer where it is more likely right than wrong.
 THRESHOLD = 0.5
-"""Least confidence of a match: more likely right than wrong."""
+"""Least confidence of a match."""
 
 _N_DIALOGUES = 8
 _CONTEXT = {"user_id": "demo"}
@@ -59,18 +62,24 @@ def run(*, track: Track | None = None) -> DemoReport:
     DemoReport
         What was measured.
     """
-    with as_file(files("stratarouter_runtime.demo")) as folder:
-        return _Demo(folder, _no_track if track is None else track).run()
+    bundled = files("stratarouter_runtime.demo")
+    with ExitStack() as stack:
+        routes, queries, orders = (
+            stack.enter_context(as_file(bundled / name))
+            for name in ("routes.json", "queries.jsonl", "orders.sqlite")
+        )
+        demo = _Demo(routes, queries, orders, _no_track if track is None else track)
+        return demo.run()
 
 
 class _Demo:
-    def __init__(self, folder: Path, track: Track) -> None:
+    def __init__(self, routes: Path, queries: Path, orders: Path, track: Track) -> None:
         self._track = track
-        self._routes = load_routes(folder / "routes.json")
-        rows = load_labelled(folder / "queries.jsonl", split_field="half")
+        self._routes = load_routes(routes)
+        rows = load_labelled(queries, split_field="half")
         self._first = [row for row in rows if row.split == "1"]
         self._second = [row for row in rows if row.split == "2"]
-        self._desk = HelpDesk(OrderBook(folder / "orders.sqlite"))
+        self._desk = HelpDesk(OrderBook(orders))
 
     def run(self) -> DemoReport:
         started = perf_counter()

@@ -37,7 +37,7 @@ _SHOPS = {
     "millbrook": "Mon-Fri 10:00-18:00, Sat 10:00-16:00",
     "riverside": "closed for renovation until 1 April",
 }
-_PLANS = {"plus": "Northwind Plus", "care": "Care plan", "storage": "camera storage"}
+_PLANS = {"plus": "Larkfield Plus", "care": "Care plan", "storage": "camera storage"}
 
 _Handler: TypeAlias = "Callable[..., str | Awaitable[str]]"
 _OrderHandler: TypeAlias = "Callable[[Order], str]"

@@ -150,7 +150,10 @@ class OrderBook:
             carrier=carrier,
             due_on=None if due_on is None else date.fromisoformat(due_on),
             total_cents=total_cents,
-            items=tuple(Item(*line[:4], returnable=bool(line[4])) for line in lines),
+            items=tuple(
+                Item(sku, name, quantity, unit_price_cents, bool(returnable))
+                for sku, name, quantity, unit_price_cents, returnable in lines
+            ),
         )
 
     def articles_like(self, text: str) -> list[tuple[str, int]]:

@@ -224,12 +224,12 @@ def _routing_table(report: DemoReport) -> Table:
         f"{report.dimension}, threshold {report.threshold}, built in {report.build_s:.2f} s; "
         f"{after.n} messages of the second half"
     )
-    rows = [(name, show(before), show(after)) for name, show in figures]
+    rows: list[tuple[str, ...]] = [(name, show(before), show(after)) for name, show in figures]
     return (title, ("figure", "examples only", "fitted on the first half"), rows)
 
 
 def _route_table(report: EvaluationReport) -> Table:
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (entry.route_id, str(entry.n), _percent(entry.precision), _percent(entry.recall))
         for entry in report.routes
     ]

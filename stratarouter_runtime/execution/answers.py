@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from stratarouter_runtime.errors import CacheBackendError
 from stratarouter_runtime.policies.plain_json import decode_plain, encode_plain
 
 __all__ = ["Answer"]
@@ -30,6 +31,8 @@ class Answer:
     """Whether it came from an equal execution."""
     warnings: tuple[str, ...] = ()
     """What could not be done as asked."""
+    complete: bool = True
+    """Whether it ended by itself; one that was cut short is not kept."""
     stored: bytes | None = None
     """Its JSON form, if it has one and may be shared."""
 
@@ -63,8 +66,16 @@ class Answer:
         -------
         Answer
             The copy.
+
+        Raises
+        ------
+        CacheBackendError
+            If the bytes are damaged.
         """
-        response, provider, model = decode_plain(data)
+        fields = decode_plain(data)
+        if not isinstance(fields, list) or len(fields) != 3:
+            raise CacheBackendError("a stored answer is damaged: it is no answer")
+        response, provider, model = fields
         return cls(
             response=response,
             provider=provider,

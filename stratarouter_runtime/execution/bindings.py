@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
-from stratarouter.errors import InvalidInputError
+from stratarouter.errors import InvalidInputError, nearest_name_hint
 from stratarouter_runtime.config_sections import Spec
 from stratarouter_runtime.errors import (
     DuplicateBindingError,
@@ -14,12 +14,12 @@ from stratarouter_runtime.errors import (
 )
 from stratarouter_runtime.execution.handlers import Handler, adapt_handler
 from stratarouter_runtime.policies.plain_json import canonical_json
-from stratarouter_runtime.types import CacheScope
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from stratarouter_runtime.protocols import LLMClient
+    from stratarouter_runtime.types import CacheScope
 
 __all__ = [
     "Binding",
@@ -299,10 +299,14 @@ def make_binding(
     Raises
     ------
     InvalidInputError
-        If there is neither a handler nor a provider, or both, or an option that fits the other.
+        If there is neither a handler nor a provider, or both, or an option that fits the other or
+        is unknown.
     UncacheableValueError
         If the parameters are no JSON data.
     """
+    for name in options.keys() - TargetOptions.__annotations__.keys():
+        hint = nearest_name_hint(name, TargetOptions.__annotations__)
+        raise InvalidInputError(f"bind does not know {name}={hint}")
     provider, client = options.get("provider"), options.get("client")
     if (function is None) == (provider is None and client is None):
         raise InvalidInputError("bind either handler= or provider=/client=, one of them")

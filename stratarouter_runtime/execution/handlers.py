@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Handler", "adapt_handler"]
 
-Call: TypeAlias = "Callable[[str, Mapping[str, Any]], Any]"
+_Call: TypeAlias = "Callable[[str, Mapping[str, Any]], Any]"
 
 
 @dataclass(frozen=True, slots=True)
 class Handler:
     """A user's function in the one form that the runtime calls."""
 
-    call: Call
+    call: _Call
     """Takes query and context."""
     is_async: bool
     """Whether it is a coroutine function; others may block and run in a thread."""
@@ -41,7 +41,7 @@ class Handler:
         query : str
             The query.
         context : mapping
-            The context; the handler gets a copy.
+            The context; the handler gets a shallow copy.
         door : BlockingDoor
             Where blocking handlers run.
 
@@ -120,7 +120,7 @@ def adapt_handler(function: object, route_id: str | None) -> Handler:
             f"a handler must be callable with (query, context) or (query), got {function!r}"
         )
     takes_context, by_name = _takes_context(function)
-    call: Call
+    call: _Call
     if not takes_context:
         call = lambda query, context: function(query)  # noqa: E731, ARG005
     elif by_name:

@@ -39,14 +39,13 @@ class PoolStats:
 
 
 class _Job:
-    __slots__ = ("abandoned", "context", "fn", "future", "loop", "started")
+    __slots__ = ("abandoned", "context", "fn", "future", "loop")
 
     def __init__(self, fn: Callable[[], Any], context: Context) -> None:
         self.fn = fn
         self.context = context
         self.loop = asyncio.get_running_loop()
         self.future: asyncio.Future[_Outcome] = self.loop.create_future()
-        self.started = False
         self.abandoned = False
 
     def settle(self, outcome: _Outcome) -> None:
@@ -153,7 +152,8 @@ class BlockingPool:
                 value, error = await job.future
         except TimeoutError:
             self._give_up(job)
-            raise ExecutionTimeoutError(what, timeout_s or 0.0) from None
+            limit_s = 0.0 if timeout_s is None else timeout_s
+            raise ExecutionTimeoutError(what, limit_s) from None
         except asyncio.CancelledError:
             self._give_up(job)
             raise
@@ -182,15 +182,26 @@ class BlockingPool:
             if self._idle >= len(self._waiting):
                 self._changed.notify()
             elif self._threads < self._max_threads:
-                self._threads += 1
-                threading.Thread(target=self._work, name="stratarouter-door", daemon=True).start()
+                self._start_thread(job)
+
+    def _start_thread(self, job: _Job) -> None:
+        thread = threading.Thread(target=self._work, name="stratarouter-door", daemon=True)
+        self._threads += 1
+        try:
+            thread.start()
+        except RuntimeError as error:
+            # The system has no more; threads that exist can still do it.
+            self._threads -= 1
+            if self._threads == 0:
+                self._waiting.remove(job)
+                raise SaturatedError(0, len(self._waiting), 0) from error
 
     def _give_up(self, job: _Job) -> None:
         with self._changed:
             if job in self._running:
                 job.abandoned = True
                 self._abandoned += 1
-            elif not job.started:
+            elif job in self._waiting:
                 self._waiting.remove(job)
 
     def _work(self) -> None:
@@ -220,6 +231,5 @@ class BlockingPool:
                     self._threads -= 1
                     return None
             job = self._waiting.popleft()
-            job.started = True
             self._running.add(job)
             return job

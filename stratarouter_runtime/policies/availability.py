@@ -49,8 +49,14 @@ _FEATURES: tuple[tuple[Callable[[RuntimeConfig], bool], str], ...] = (
         lambda config: config.state_backend != "memory",
         "state_backend is not built yet; executions are not recorded",
     ),
-    (lambda config: config.metrics_enabled, "metrics_enabled is not built yet; pass events="),
-    (lambda config: config.tracing_enabled, "tracing_enabled is not built yet; pass events="),
+    (
+        lambda config: config.metrics_enabled,
+        "metrics_enabled is not built yet; events= receives what would be counted",
+    ),
+    (
+        lambda config: config.tracing_enabled,
+        "tracing_enabled is not built yet; events= receives what would be traced",
+    ),
     (
         # 0 asks for what happens anyway, and 3 is what the published snippets state.
         lambda config: (

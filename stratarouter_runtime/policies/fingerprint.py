@@ -5,6 +5,7 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
+from stratarouter.errors import InvalidInputError
 from stratarouter_runtime.policies.plain_json import canonical_json
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class FingerprintPrefix:
     Parameters
     ----------
     parts : mapping
-        Plain JSON data: route, target, model, system text, sampling, policy version, encoder …
+        Plain JSON data: route, target, model, system text, sampling, policy version, encoder.
 
     Raises
     ------
@@ -78,7 +79,7 @@ class FingerprintPrefix:
         return digest.hexdigest()
 
 
-def text_key(text: str) -> str:
+def text_key(text: object) -> str:
     """Return the key of an answer that is known by its query alone.
 
     Parameters
@@ -90,6 +91,13 @@ def text_key(text: str) -> str:
     -------
     str
         "q:" and 64 hexadecimal digits.
+
+    Raises
+    ------
+    InvalidInputError
+        If it is no text.
     """
+    if not isinstance(text, str):
+        raise InvalidInputError(f"a cache is asked with a query text, got a {type(text).__name__}")
     digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=_DIGEST_BYTES)
     return f"q:{digest.hexdigest()}"

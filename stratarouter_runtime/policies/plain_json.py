@@ -6,7 +6,7 @@ import json
 import math
 from typing import Any
 
-from stratarouter_runtime.errors import UncacheableValueError
+from stratarouter_runtime.errors import CacheBackendError, UncacheableValueError
 
 __all__ = ["canonical_json", "decode_plain", "encode_plain"]
 
@@ -80,8 +80,16 @@ def decode_plain(data: bytes) -> Any:
     -------
     Any
         The value.
+
+    Raises
+    ------
+    CacheBackendError
+        If the bytes are damaged.
     """
-    return json.loads(data.decode("utf-8", "surrogatepass"))
+    try:
+        return json.loads(data.decode("utf-8", "surrogatepass"))
+    except ValueError as error:
+        raise CacheBackendError(f"a stored answer is damaged: {error}") from error
 
 
 def _require_plain(value: object, depth: int) -> None:

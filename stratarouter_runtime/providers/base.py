@@ -15,27 +15,6 @@ if TYPE_CHECKING:
 __all__ = ["complete"]
 
 
-async def complete(self, request) -> Completion', got {client!r}"
-        )
-
-
-def client_name(client: LLMClient) -> str:
-    """Return what a client is called where no name was given.
-
-    Parameters
-    ----------
-    client : LLMClient
-        The client.
-
-    Returns
-    -------
-    str
-        Its ``name``, or that of its class.
-    """
-    name = getattr(client, "name", None)
-    return name if isinstance(name, str) and name else type(client).__name__
-
-
 async def complete(client: LLMClient, provider: str, request: CompletionRequest) -> Completion:
     """Ask a client.
 
@@ -66,6 +45,7 @@ async def complete(client: LLMClient, provider: str, request: CompletionRequest)
         task = asyncio.current_task()
         if task is not None and task.cancelling():
             raise
+        # Nobody cancelled this task, so the client did it to itself.
         raise ProviderError(provider, "the call cancelled itself") from error
     except (Exception, SystemExit) as error:
         raise ProviderError(provider, f"{type(error).__name__}: {error}") from error

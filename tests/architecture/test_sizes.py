@@ -22,12 +22,12 @@ def functions(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionD
 
 
 def code_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    """Return the length of a function from `def` on, without its docstring."""
-    length = (function.end_lineno or function.lineno) - function.lineno + 1
-    if ast.get_docstring(function, clean=False) is None:
-        return length
-    docstring = function.body[0]
-    return length - ((docstring.end_lineno or docstring.lineno) - docstring.lineno + 1)
+    """Return the lines of a function's body; signature and docstring are there to be looked up."""
+    has_docstring = ast.get_docstring(function, clean=False) is not None
+    body = function.body[1:] if has_docstring else function.body
+    if not body:
+        return 0
+    return (body[-1].end_lineno or body[-1].lineno) - body[0].lineno + 1
 
 
 def is_declaration(node: ast.stmt) -> bool:

@@ -74,9 +74,11 @@ def _python(arguments: list[str]) -> str | None:
 
 def _stratarouter(arguments: list[str]) -> str | None:
     subcommand = [word for word in arguments[:1] if not word.startswith("-")]
-    with pytest.raises(SystemExit) as ended:
-        main([*subcommand, "--help"])
-    return None if ended.value.code == 0 else f"no command {subcommand}"
+    try:
+        status: object = main([*subcommand, "--help"])
+    except SystemExit as ended:
+        status = ended.code
+    return None if status == 0 else f"no command {subcommand}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stratarouter import records
-from stratarouter.errors import InvalidInputError, InvalidRouteError, MissingExtraError
+from stratarouter.errors import InvalidInputError, InvalidRouteError
 from stratarouter.route_files import (
     LabelledText,
     load_labelled,
@@ -282,9 +280,10 @@ def test_split_field_can_have_another_name_and_be_a_number(tmp_path: Path) -> No
     assert load_labelled(path, split_field="half") == expected
 
 
-def test_line_separators_inside_a_text_do_not_end_a_line_of_json(tmp_path: Path) -> None:
-    path = write(tmp_path, "data.jsonl", '{"text": "a\u2028b\x85c"}\r\n{"text": "d"}')
-    assert load_queries(path)[0] == ["a\u2028b\x85c", "d"]
+def test_routes_of_one_id_are_refused_by_both_places(tmp_path: Path) -> None:
+    text = '{"id": "a", "examples": ["x"]}\n{"name": "a", "examples": ["y"]}'
+    with pytest.raises(InvalidInputError, match=r"line 2: id 'a' is already taken by .*line 1"):
+        load_routes(write(tmp_path, "r.jsonl", text))
 
 
 # Faults ----------------------------------------------------------------------------------------
@@ -327,44 +326,6 @@ def test_malformed_routes_are_refused_by_place(
 @pytest.mark.parametrize(
     ("name", "text", "problem"),
     [
-        ("r.json", '[\n{"id": "a",}\n]', "line 2, column 12: not JSON"),
-        ("r.jsonl", '{"id": "a", "examples": ["x"]}\n{"id" "b"}', "line 2, column 7: not JSON"),
-        ("r.json", '[{"id": "a", "examples": ["x"], "id": "b"}]', "'id' is given twice"),
-        ("r.json", '[{"id": "a", "metadata": {"x": NaN}}]', "NaN is not a JSON number"),
-        ("r.json", '{"rotues": []}', "no list 'routes' or 'queries'; did you mean 'routes'"),
-        ("r.json", '{"routes": {"a": {}}}', "need a list of entries, got dict"),
-        ("r.json", '["a"]', "entry 1: need a mapping of fields, got str"),
-        ("r.json", "[]", "holds no entries"),
-        ("r.jsonl", "\n", "holds no entries"),
-        ("r.toml", "routes = [", "not TOML: Invalid value"),
-        ("r.yaml", "a: b: c", "(?s)not YAML: .*line 1"),
-        ("r.yaml", "- &x {id: a}\n- *x", "line 2: an alias; write the text out"),
-        ("r.yaml", "[" * 40, "line 1: too deep"),
-        (
-            "r.yaml",
-            "!!python/object/apply:os.system ['true']",
-            "(?s)not YAML: .*could not determine",
-        ),
-        ("r.json", "[" * 100_000, "nested too deeply"),
-        ("r.toml", "a = " + "[" * 100_000, "nested too deeply"),
-        ("r.txt", "a", r"unknown kind of file; use one of \.json, "),
-        (
-            "r.jsonl",
-            '{"id": "a", "examples": ["x"]}\n{"name": "a", "examples": ["y"]}',
-            "line 2: id 'a' is already taken by .*line 1",
-        ),
-    ],
-)
-def test_malformed_files_are_refused_by_place(
-    tmp_path: Path, name: str, text: str, problem: str
-) -> None:
-    with pytest.raises(InvalidInputError, match=problem):
-        load_routes(write(tmp_path, name, text))
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "problem"),
-    [
         (
             "q.jsonl",
             '{"txet": "a", "label": "b"}',
@@ -392,42 +353,6 @@ def test_malformed_queries_are_refused_by_place(
 def test_field_that_resembles_the_label_is_ignored_beside_a_label(tmp_path: Path) -> None:
     path = write(tmp_path, "q.jsonl", '{"text": "a", "label": "b", "label_id": 7}')
     assert load_queries(path) == (["a"], ["b"])
-
-
-def test_missing_file_and_folder_are_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInputError, match=r"gone\.json: cannot be read: No such file"):
-        load_routes(tmp_path / "gone.json")
-    (tmp_path / "folder.json").mkdir()
-    with pytest.raises(InvalidInputError, match=r"folder\.json: cannot be read"):
-        load_routes(tmp_path / "folder.json")
-
-
-def test_bytes_that_are_no_text_are_refused_by_position(tmp_path: Path) -> None:
-    path = tmp_path / "r.json"
-    path.write_bytes(b"[\xff]")
-    with pytest.raises(InvalidInputError, match="not UTF-8 at byte 1"):
-        load_routes(path)
-
-
-def test_file_above_the_limit_is_refused_and_below_it_is_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "routes.json"
-    save_routes([BILLING], path)
-    size = path.stat().st_size
-    monkeypatch.setattr(records, "MAX_FILE_BYTES", size)
-    assert load_routes(path) == [BILLING]
-    monkeypatch.setattr(records, "MAX_FILE_BYTES", size - 1)
-    with pytest.raises(InvalidInputError, match=f"larger than {size - 1} bytes"):
-        load_routes(path)
-
-
-def test_yaml_without_its_package_names_the_extra(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "yaml", None)
-    with pytest.raises(MissingExtraError, match=r"stratarouter\[yaml\]"):
-        load_routes(write(tmp_path, "routes.yaml", "[]"))
 
 
 json_like: st.SearchStrategy[Any] = st.recursive(
