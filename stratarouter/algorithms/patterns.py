@@ -27,12 +27,12 @@ PatternMatcher: TypeAlias = "Callable[[str], object]"
 MAX_SCANNED_CHARACTERS = 2_000
 """Patterns look at this much of a query, so that a polynomial expression stays cheap."""
 
-MAX_SCANNED_IF_SLOW = 300
+MAX_SCANNED_IF_SLOW = 200
 """Expressions whose time can grow with the third power of the text look at this much."""
 
 _PREFIX = "re:"
-# About a tenth of a second.
-_MAX_STEPS = 3e7
+# A tenth of a second or so.
+_MAX_STEPS = 1e7
 
 
 def compile_pattern(pattern: str) -> PatternMatcher:
@@ -90,8 +90,8 @@ itself, which can take exponential time; write it without the inner or the outer
         return lambda query: expression.search(query[:MAX_SCANNED_IF_SLOW])
     raise InvalidPatternError(
         pattern,
-        "has repetitions that can match the same text in too many ways; leave out those at its "
-        "ends, or let them match fewer characters, such as [^,]* instead of .*",
+        "has repetitions that can match the same text in too many ways; use fewer of them, none at "
+        "its ends, and let them match fewer characters, such as [^,]* instead of .*",
     )
 
 

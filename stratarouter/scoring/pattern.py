@@ -24,6 +24,8 @@ class PatternScorer:
     ----------
     routes : sequence of Route
         Routes in the order of the snapshot.
+    earlier : PatternScorer, optional
+        Scorer of other routes; what it has compiled is used again.
 
     Raises
     ------
@@ -31,11 +33,17 @@ class PatternScorer:
         If a pattern is not usable.
     """
 
-    __slots__ = ("_matchers", "_overrides", "_owners")
+    __slots__ = ("_compiled", "_matchers", "_overrides", "_owners")
 
-    def __init__(self, routes: Sequence[Route]) -> None:
+    def __init__(self, routes: Sequence[Route], earlier: PatternScorer | None = None) -> None:
+        known = {} if earlier is None else earlier._compiled
+        patterns = {pattern for route in routes for pattern in route.patterns}
+        self._compiled: dict[str, PatternMatcher] = {
+            pattern: known[pattern] if pattern in known else compile_pattern(pattern)
+            for pattern in patterns
+        }
         self._matchers: dict[int, list[PatternMatcher]] = {
-            number: [compile_pattern(pattern) for pattern in route.patterns]
+            number: [self._compiled[pattern] for pattern in route.patterns]
             for number, route in enumerate(routes)
             if route.patterns
         }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import threading
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -34,6 +35,9 @@ from stratarouter_runtime.testing import (
     make_decision,
 )
 from stratarouter_runtime.types import Completion, Message, Usage
+
+if TYPE_CHECKING:
+    from stratarouter.types import RouteResult
 
 # Making -----------------------------------------------------------------------------------------
 
@@ -164,6 +168,23 @@ async def test_a_query_is_routed_with_a_vector_first() -> None:
     assert (by_name.route_id, by_position.route_id) == ("support", "billing")
     assert [query for query, _ in router.queries] == ["support please", "billing please"]
     assert all(vector is not None and vector.shape == (4,) for _, vector in router.queries)
+
+
+async def test_only_the_first_query_is_routed_in_a_thread() -> None:
+    threads = []
+
+    class Watched(FixedRouter):
+        def route(self, query: str, embedding: Any = None, k: int | None = None) -> RouteResult:
+            threads.append(threading.current_thread())
+            return super().route(query, embedding, k)
+
+    async with CoreRuntimeBridge(Watched("billing")) as bridge:
+        bridge.bind("billing", EchoHandler())
+        for _ in range(3):
+            await bridge.execute("q", embedding=[1, 0, 0, 0])
+
+    main = threading.main_thread()
+    assert [thread is main for thread in threads] == [False, True, True]
 
 
 async def test_a_vector_of_the_caller_is_used_instead_of_the_encoder() -> None:

@@ -227,9 +227,9 @@ def test_missing_file_is_an_error_without_traceback(
 @pytest.mark.parametrize(
     ("extra", "problem"),
     [
-        (["--threshold", "2"], "threshold must be in [0, 1]"),
-        (["--dimension", "0"], "dimension must be a whole number > 0"),
-        (["--k", "0"], "k must be a whole number >= 1"),
+        (["--threshold", "2"], "threshold must be"),
+        (["--dimension", "0"], "dimension must be"),
+        (["--k", "0"], "k must be"),
         (["--k", "many"], "invalid int value: 'many'"),
     ],
 )

@@ -92,9 +92,11 @@ async def test_who_comes_after_the_last_has_left_starts_anew() -> None:
     wait.cancel()
     late = asyncio.create_task(flights.run("a", second))
     await turns()
+    later = asyncio.create_task(flights.run("a", second))
+    await turns()
     second.gate.set()
 
-    assert await late == ("done", False)
+    assert (await late, await later) == (("done", False), ("done", True))
     assert (first.cancelled, second.started) == (1, 1)
 
 
