@@ -7,23 +7,32 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stratarouter.algorithms.fusion import FusionWeights
-from stratarouter.calibration import PRIOR, fit_confidence
-from stratarouter.crossfit import Examples, cross_fit
+from stratarouter.algorithms.tokenize import words
+from stratarouter.crossfit import Examples
 from stratarouter.errors import ConfigurationError, NoRoutesError, nearest_name_hint
+from stratarouter.learning import learn
 from stratarouter.route_vectors import RouteVectors
 from stratarouter.scoring.hybrid import HybridScorer
 from stratarouter.scoring.keyword import compile_keywords
 from stratarouter.scoring.pattern import PatternScorer
 from stratarouter.scoring.semantic import SemanticScorer
 from stratarouter.snapshot import Snapshot
+from stratarouter.training import TrainingRows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from stratarouter.calibration import ConfidenceMap
     from stratarouter.config import RouterConfig
+    from stratarouter.types import Route
 
-__all__ = ["build_snapshot", "cross_fitted_confidence", "entries_of"]
+__all__ = [
+    "assemble",
+    "build_snapshot",
+    "change_snapshot",
+    "entries_of",
+    "thresholds_of",
+    "training_rows",
+]
 
 
 def build_snapshot(
@@ -32,9 +41,9 @@ def build_snapshot(
     *,
     encoder_id: str,
     version: int,
-    inherited: tuple[ConfidenceMap, ConfidenceMap] | None = None,
+    earlier: Snapshot | None = None,
 ) -> Snapshot:
-    """Make a snapshot from routes and their vectors.
+    """Make a snapshot from routes and their vectors, learning all that the examples teach.
 
     Parameters
     ----------
@@ -46,9 +55,8 @@ def build_snapshot(
         Identity of the encoder of the vectors.
     version : int
         Number of the snapshot.
-    inherited : (ConfidenceMap, ConfidenceMap), optional
-        Confidence in use and confidence of the last build, of the snapshot that this one replaces;
-        None fits a new one on the routes' own examples.
+    earlier : Snapshot, optional
+        Another snapshot; patterns that it has compiled are not compiled again.
 
     Returns
     -------
@@ -64,75 +72,137 @@ def build_snapshot(
     InvalidPatternError
         If a pattern is not usable.
     """
-    if not entries:
-        raise NoRoutesError("the router has no routes; add some with add_routes()")
-    routes = tuple(entry.route for entry in entries)
-    positions = {route.id: number for number, route in enumerate(routes)}
-    _require_fallback(config.fallback_route, positions)
-    sizes = [len(entry.vectors) for entry in entries]
-    vectors = np.ascontiguousarray(np.concatenate([entry.vectors for entry in entries]))
-    vectors.setflags(write=False)
-    scorer = HybridScorer(
-        SemanticScorer(vectors, np.append(0, np.cumsum(sizes))),
-        compile_keywords(routes),
-        PatternScorer(routes),
-        FusionWeights(config.dense_weight, config.bm25_weight, config.rule_weight),
-        config.max_candidates,
-    )
-    if inherited is None:
-        built = cross_fitted_confidence(scorer, entries, config)
-        inherited = (built, built)
+    scorer = assemble(entries, config, earlier)
+    learned = learn(scorer, _examples(scorer, entries), config)
     return Snapshot(
         version=version,
         config=config,
-        routes=routes,
-        aligned=tuple(entry.aligned for entry in entries),
         encoder_id=encoder_id,
-        scorer=scorer,
-        confidence=inherited[0],
-        built_confidence=inherited[1],
-        thresholds=tuple(
-            config.threshold if route.threshold is None else route.threshold for route in routes
-        ),
-        positions=positions,
+        scorer=scorer.revised(learned.verdict.weights, learned.head),
+        confidence=learned.verdict.confidence,
+        built=learned.verdict,
+        plain=learned.plain,
+        report=learned.report,
+        routes=tuple(entry.route for entry in entries),
+        aligned=tuple(entry.aligned for entry in entries),
+        thresholds=thresholds_of([entry.route for entry in entries], config),
     )
 
 
-def cross_fitted_confidence(
-    scorer: HybridScorer, entries: Sequence[RouteVectors], config: RouterConfig
-) -> ConfidenceMap:
-    """Fit the confidence on the routes' own examples, where they suffice.
+def change_snapshot(
+    snapshot: Snapshot, entries: Sequence[RouteVectors], config: RouterConfig, *, version: int
+) -> Snapshot:
+    """Make the snapshot that follows when routes change, at once and without learning.
 
-    Descriptions are left out: nobody writes queries like them.
+    A learned head belongs to the routes that it was learned for, so the similarity head takes over
+    with its own weights and confidence until the next build.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+        The present snapshot.
+    entries : sequence of RouteVectors
+        The changed routes in their order.
+    config : RouterConfig
+        Settings.
+    version : int
+        Number of the snapshot.
+
+    Returns
+    -------
+    Snapshot
+        Ready to route.
+
+    Raises
+    ------
+    ConfigurationError
+        If the fallback route is not among the routes.
+    InvalidPatternError
+        If a pattern is not usable.
+    """
+    scorer = assemble(entries, config, snapshot)
+    had_head = snapshot.scorer.head is not None
+    return Snapshot(
+        version=version,
+        config=config,
+        encoder_id=snapshot.encoder_id,
+        scorer=scorer.revised(
+            snapshot.plain.weights if had_head else snapshot.scorer.weights, None
+        ),
+        confidence=snapshot.plain.confidence if had_head else snapshot.confidence,
+        built=snapshot.plain,
+        plain=snapshot.plain,
+        head_stale=had_head or snapshot.head_stale,
+        routes=tuple(entry.route for entry in entries),
+        aligned=tuple(entry.aligned for entry in entries),
+        thresholds=thresholds_of([entry.route for entry in entries], config),
+    )
+
+
+def assemble(
+    entries: Sequence[RouteVectors], config: RouterConfig, earlier: Snapshot | None = None
+) -> HybridScorer:
+    """Make the scorer of routes, with the weights of the settings and no head.
+
+    Parameters
+    ----------
+    entries : sequence of RouteVectors
+        Routes in their order, with vectors of one width.
+    config : RouterConfig
+        Settings.
+    earlier : Snapshot, optional
+        Another snapshot; patterns that it has compiled are not compiled again.
+
+    Returns
+    -------
+    HybridScorer
+        The scorer.
+
+    Raises
+    ------
+    NoRoutesError
+        If there is no route.
+    """
+    if not entries:
+        raise NoRoutesError("the router has no routes; add some with add_routes()")
+    routes = [entry.route for entry in entries]
+    _require_fallback(
+        config.fallback_route, {route.id: number for number, route in enumerate(routes)}
+    )
+    vectors = np.ascontiguousarray(np.concatenate([entry.vectors for entry in entries]))
+    vectors.setflags(write=False)
+    offsets = np.append(0, np.cumsum([len(entry.vectors) for entry in entries]))
+    return HybridScorer(
+        SemanticScorer(vectors, offsets),
+        compile_keywords(routes),
+        PatternScorer(routes, None if earlier is None else earlier.scorer.pattern),
+        FusionWeights.published(config.dense_weight, config.bm25_weight, config.rule_weight),
+        config.max_candidates,
+    )
+
+
+def training_rows(scorer: HybridScorer, entries: Sequence[RouteVectors]) -> TrainingRows:
+    """Return all vectors of a router with their words, as a head reads them.
 
     Parameters
     ----------
     scorer : HybridScorer
-        Scorer over all routes.
+        Scorer over the routes.
     entries : sequence of RouteVectors
-        Routes with their vectors.
-    config : RouterConfig
-        Settings.
+        The routes.
 
     Returns
     -------
-    ConfidenceMap
-        The fitted map, or the prior.
+    TrainingRows
+        One row per vector; rows whose text is not known have no words.
     """
-    if not config.enable_calibration:
-        return PRIOR
-    texts: list[str] = []
-    rows: list[int] = []
-    owners: list[int] = []
-    for number, entry in enumerate(entries):
-        if not entry.aligned:
-            continue
-        start = int(scorer.semantic.offsets[number])
-        texts.extend(entry.route.examples)
-        rows.extend(range(start, start + len(entry.route.examples)))
-        owners.extend([number] * len(entry.route.examples))
-    examples = Examples(texts, np.array(rows, dtype=int), np.array(owners, dtype=int))
-    return fit_confidence(cross_fit(scorer, examples, config.seed), "examples")
+    texts: list[list[str]] = []
+    for entry in entries:
+        known = list(entry.route.texts[: len(entry.vectors)]) if entry.aligned else []
+        texts.extend(words(text) for text in known)
+        texts.extend([] for _ in range(len(entry.vectors) - len(known)))
+    sizes = np.diff(scorer.semantic.offsets)
+    return TrainingRows(scorer.semantic.vectors, texts, np.repeat(np.arange(len(sizes)), sizes))
 
 
 def entries_of(snapshot: Snapshot) -> list[RouteVectors]:
@@ -152,6 +222,46 @@ def entries_of(snapshot: Snapshot) -> list[RouteVectors]:
         RouteVectors(route, snapshot.vectors_of(number), snapshot.aligned[number])
         for number, route in enumerate(snapshot.routes)
     ]
+
+
+def _examples(scorer: HybridScorer, entries: Sequence[RouteVectors]) -> Examples:
+    """Collect what can stand for queries: examples, but no descriptions, which nobody writes."""
+    texts: list[str] = []
+    rows: list[int] = []
+    owners: list[int] = []
+    for number, entry in enumerate(entries):
+        if not entry.aligned:
+            continue
+        start = int(scorer.semantic.offsets[number])
+        texts.extend(entry.route.examples)
+        rows.extend(range(start, start + len(entry.route.examples)))
+        owners.extend([number] * len(entry.route.examples))
+    return Examples(
+        training_rows(scorer, entries),
+        texts,
+        np.array(rows, dtype=int),
+        np.array(owners, dtype=int),
+    )
+
+
+def thresholds_of(routes: Sequence[Route], config: RouterConfig) -> tuple[float, ...]:
+    """Return the least confidence per route.
+
+    Parameters
+    ----------
+    routes : sequence of Route
+        Routes in their order.
+    config : RouterConfig
+        Settings.
+
+    Returns
+    -------
+    tuple of float, in [0, 1]
+        The route's own threshold, or that of the settings.
+    """
+    return tuple(
+        config.threshold if route.threshold is None else route.threshold for route in routes
+    )
 
 
 def _require_fallback(fallback_route: str | None, positions: dict[str, int]) -> None:

@@ -1,9 +1,9 @@
 """From scores to a probability.
 
-The log-odds that a pick is right are linear in its margin, its semantic score and a penalty for
-totals that are untypically low; isotonic regression then bends them to the observed frequencies.
-The margin says whether the pick is better than the others, the penalty whether the query belongs
-here at all: without it, out-of-scope queries with a lucky margin look certain.
+The log-odds that a pick is right are those of its total against the other routes, less a penalty
+where the query is untypically unlike the route. The first says whether the pick is better than the
+others, the second whether the query belongs here at all: without it, out-of-scope queries that lean
+to one side look certain. An isotonic curve then bends the sum to probabilities.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
@@ -21,9 +20,9 @@ from stratarouter.algorithms.logistic import fit_logistic, sigmoid
 from stratarouter.errors import CorruptSaveError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
 
-    from stratarouter.crossfit import OutcomeSample
+    from stratarouter.crossfit import Outcome
     from stratarouter.types import FloatArray
 
 __all__ = [
@@ -32,8 +31,11 @@ __all__ = [
     "PRIOR",
     "ConfidenceMap",
     "ConfidenceSource",
-    "fit_confidence",
+    "OutcomeSample",
     "fit_override",
+    "fit_to_examples",
+    "fit_to_labels",
+    "outcome_sample",
 ]
 
 ConfidenceSource: TypeAlias = Literal["prior", "examples", "queries"]
@@ -42,17 +44,16 @@ ConfidenceSource: TypeAlias = Literal["prior", "examples", "queries"]
 MIN_OUTCOMES = 30
 """Below this many outcomes nothing is fitted."""
 MIN_OUTCOMES_ISOTONIC = 200
-"""Below this many outcomes the straight line is kept: isotonic regression would follow noise."""
+"""Below this many labelled queries the straight line is kept: a curve would follow noise."""
 
-_TAIL = 0.1
-# How firmly the starting coefficients are believed: intercept, margin, semantic, tail. The routes'
-# own examples hold nothing that is out of scope, so they cannot teach the weight of the tail: left
-# free, it would vanish, and out-of-scope queries with a lucky margin would look certain.
-_PRECISION: Mapping[ConfidenceSource, tuple[float, ...]] = {
-    "examples": (1.0, 0.04, 0.25, 1e9),
-    "queries": (1.0, 0.04, 0.25, 0.25),
-}
+_TAIL = 0.2
+# How firmly the starting line is believed when labelled queries speak: intercept, slope, tail.
+_LINE_PRECISION = np.array([1.0, 4.0, 0.25])
+# At this many outcomes, what happened counts as much as what the shares of the totals say.
+_EQUAL_TRUST = 2_000
 _LARGEST_LOG_ODDS = 30.0
+_SMALLEST_LEVEL = 1e-4
+_MOST_KNOTS = 64
 _SMALLEST_SPREAD = 0.02
 _OVERRIDE_PRIOR_STRENGTH = 20.0
 # The normal distribution function is the logistic one at 1.702 times the argument, within 0.01.
@@ -61,24 +62,22 @@ _NORMAL_TO_LOGISTIC = 1.702
 
 @dataclass(frozen=True, slots=True)
 class ConfidenceMap:
-    """Turns the features of a pick into the probability that it is right; immutable."""
+    """Turns the log-odds and the similarity of a pick into the probability that it is right."""
 
     source: ConfidenceSource = "prior"
     """Where the numbers come from."""
-    intercept: float = -1.4
-    """Log-odds at margin 0 and semantic score 0."""
-    margin: float = 18.0
-    """Log-odds per unit of margin."""
-    semantic: float = 1.0
-    """Log-odds per unit of semantic score."""
-    tail: float = 2.0
-    """Log-odds per nat that the total is below its lower tail."""
-    total_mean: float = 0.0
-    """Mean total of the outcomes that were fitted."""
-    total_spread: float = math.inf
-    """Their standard deviation; infinite: no total is untypical."""
+    intercept: float = 0.0
+    """Added to the log-odds."""
+    slope: float = 1.0
+    """Multiplies the log-odds."""
+    tail: float = 4.0
+    """Penalty per nat that the similarity is below its lower tail."""
+    similarity_mean: float = 0.0
+    """Mean similarity of right picks."""
+    similarity_spread: float = math.inf
+    """Their standard deviation; infinite: no similarity is untypical."""
     knots: tuple[float, ...] = ()
-    """Log-odds at which the isotonic curve is known, ascending; empty: a straight line."""
+    """Log-odds at which the curve is known, ascending; empty: a straight line."""
     levels: tuple[float, ...] = ()
     """Log-odds of the curve there, ascending."""
     override: float = 0.99
@@ -89,46 +88,40 @@ class ConfidenceMap:
         """Whether the numbers were fitted to data."""
         return self.source != "prior"
 
-    def confidence(self, total: float, margin: float, semantic: float) -> float:
+    def confidence(self, log_odds: float, similarity: float) -> float:
         """Return the probability that a pick is right.
 
         Parameters
         ----------
-        total : float, in [0, 1]
-            Its total.
-        margin : float, in [-1, 1]
-            Its lead over the best of the others.
-        semantic : float, in [0, 1]
-            Its semantic score.
+        log_odds : float
+            Its log-odds against the other routes.
+        similarity : float, in [-1, 1]
+            Similarity of the query to it.
 
         Returns
         -------
         float, in (0, 1)
-            Probability, never 0 or 1; continuous in all arguments.
+            Probability, never 0 or 1; continuous and rising in both arguments.
         """
-        z = self.intercept + self.margin * margin + self.semantic * semantic
-        if self.total_spread != math.inf:
-            u = _NORMAL_TO_LOGISTIC * (total - self.total_mean) / self.total_spread
-            shortfall = _log_sigmoid(u) - math.log(_TAIL)
-            if shortfall < 0.0:
-                z += self.tail * shortfall
+        z = self.intercept + self.slope * log_odds + self.tail * self._shortfall(similarity)
         z = max(-_LARGEST_LOG_ODDS, min(_LARGEST_LOG_ODDS, self._bent(z)))
         return 1.0 / (1.0 + math.exp(-z))
 
-    def confidences(self, features: FloatArray) -> FloatArray:
+    def confidences(self, sample: OutcomeSample) -> FloatArray:
         """Return the probability for many picks.
 
         Parameters
         ----------
-        features : FloatArray, shape (n, 3)
-            (total, margin, semantic) of each pick.
+        sample : OutcomeSample
+            The picks.
 
         Returns
         -------
         FloatArray, shape (n,), in (0, 1)
             Probabilities.
         """
-        return np.array([self.confidence(*row) for row in features.tolist()])
+        pairs = zip(sample.log_odds.tolist(), sample.similarity.tolist(), strict=True)
+        return np.array([self.confidence(*pair) for pair in pairs])
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready data; infinity is written as None.
@@ -139,7 +132,8 @@ class ConfidenceMap:
             Fields by name.
         """
         fields = {name: getattr(self, name) for name in self.__slots__}
-        fields["total_spread"] = None if self.total_spread == math.inf else self.total_spread
+        if self.similarity_spread == math.inf:
+            fields["similarity_spread"] = None
         return {**fields, "knots": list(self.knots), "levels": list(self.levels)}
 
     @classmethod
@@ -162,36 +156,27 @@ class ConfidenceMap:
             If fields are missing, unknown or of the wrong type.
         """
         try:
-            spread = data["total_spread"]
+            spread = data["similarity_spread"]
             numbers = {
                 name: float(data[name])
-                for name in ("intercept", "margin", "semantic", "tail", "total_mean", "override")
+                for name in ("intercept", "slope", "tail", "similarity_mean", "override")
             }
-            saved = cls(
+            return cls(
                 source=data["source"],
-                total_spread=math.inf if spread is None else float(spread),
+                similarity_spread=math.inf if spread is None else float(spread),
                 knots=tuple(map(float, data["knots"])),
                 levels=tuple(map(float, data["levels"])),
                 **numbers,
             )
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise CorruptSaveError(f"the saved confidence is not usable: {error!r}") from error
-        if len(data) != len(cls.__slots__) or not saved._is_usable():
-            raise CorruptSaveError("the saved confidence is not usable: its numbers do not fit")
-        return saved
+        except (KeyError, TypeError, ValueError) as error:
+            raise CorruptSaveError(f"the saved confidence is not usable: {error}") from error
 
-    def _is_usable(self) -> bool:
-        finite = (self.intercept, self.margin, self.semantic, self.tail, self.total_mean)
-        return (
-            str(self.source) in {"prior", "examples", "queries"}
-            and all(map(math.isfinite, (*finite, *self.knots, *self.levels)))
-            and min(self.margin, self.semantic, self.tail) >= 0.0
-            and self.total_spread > 0.0
-            and 0.0 < self.override < 1.0
-            and len(self.knots) == len(self.levels)
-            and all(a < b for a, b in pairwise(self.knots))
-            and all(a <= b for a, b in pairwise(self.levels))
-        )
+    def _shortfall(self, similarity: float) -> float:
+        if self.similarity_spread == math.inf:
+            return 0.0
+        u = _NORMAL_TO_LOGISTIC * (similarity - self.similarity_mean) / self.similarity_spread
+        log_share = -math.log1p(math.exp(-u)) if u > 0.0 else u - math.log1p(math.exp(u))
+        return min(0.0, log_share - math.log(_TAIL))
 
     def _bent(self, z: float) -> float:
         knots, levels = self.knots, self.levels
@@ -208,70 +193,121 @@ class ConfidenceMap:
 
 
 PRIOR = ConfidenceMap(knots=(0.0, 3.0, 30.0), levels=(0.0, 2.0, 4.0))
-"""What is believed before anything is fitted.
+"""What is believed before anything is fitted: the shares of the totals, bent towards even odds.
 
-Logistic regression pooled over BANKING77 and CLINC150 with 1 to 3 examples per route and MiniLM
-embeddings, rounded; then bent towards even odds, because with few routes margins are far larger
-than there, and what was never checked must not look certain: no probability exceeds 0.96."""
+With few routes the shares are far from even, and what was never checked must not look certain.
+"""
 
 
-def fit_confidence(
-    sample: OutcomeSample, source: ConfidenceSource, *, start: ConfidenceMap = PRIOR
-) -> ConfidenceMap:
-    """Fit a map to outcomes.
+@dataclass(frozen=True, slots=True)
+class OutcomeSample:
+    """What a confidence depends on, and whether the picks were right."""
 
-    The coefficients are the most probable ones under a normal prior around those of `start`, so few
-    outcomes change little. From `MIN_OUTCOMES_ISOTONIC` outcomes on, an isotonic curve follows,
-    each of its steps shrunk by two pseudo-outcomes towards the straight line and joined linearly.
+    log_odds: FloatArray
+    """Log-odds of each pick, shape (n,)."""
+    similarity: FloatArray
+    """Similarity of each query to its pick, shape (n,)."""
+    correct: FloatArray
+    """1 where the pick was right, else 0, shape (n,)."""
+
+    def where(self, kept: FloatArray) -> OutcomeSample:
+        """Return a selection.
+
+        Parameters
+        ----------
+        kept : FloatArray of bool, shape (n,)
+            Which picks to keep.
+
+        Returns
+        -------
+        OutcomeSample
+            Those picks.
+        """
+        return OutcomeSample(self.log_odds[kept], self.similarity[kept], self.correct[kept])
+
+
+def outcome_sample(outcomes: Sequence[Outcome]) -> OutcomeSample:
+    """Take from outcomes what the confidence depends on.
+
+    Parameters
+    ----------
+    outcomes : sequence of Outcome
+        Routed queries with their right routes.
+
+    Returns
+    -------
+    OutcomeSample
+        In the same order.
+    """
+    leaders = [outcome.scored.leader() for outcome in outcomes]
+    pairs = list(zip(outcomes, leaders, strict=True))
+    return OutcomeSample(
+        np.array([outcome.scored.log_odds(leader) for outcome, leader in pairs]),
+        np.array([outcome.scored.similarity(leader) for outcome, leader in pairs]),
+        np.array([float(outcome.correct) for outcome in outcomes]),
+    )
+
+
+def fit_to_examples(sample: OutcomeSample) -> ConfidenceMap:
+    """Fit a map to cross-fitted outcomes of the routes' own examples.
+
+    They hold nothing that is out of scope, so the weight of the penalty is fixed: left free, it
+    would vanish. The curve is fitted to a mixture of what happened and what the shares of the
+    totals say, which are calibrated among routes by themselves and carry no noise of single
+    outcomes; the more outcomes there are, the more these count.
 
     Parameters
     ----------
     sample : OutcomeSample
-        Features and outcomes.
-    source : {"examples", "queries"}
-        Where the outcomes come from.
-    start : ConfidenceMap, optional
-        What is believed beforehand; it also keeps what is typical, where it knows.
+        Outcomes.
 
     Returns
     -------
     ConfidenceMap
-        The fitted map, or `start` if there are fewer than `MIN_OUTCOMES` outcomes.
+        The fitted map, or the prior below `MIN_OUTCOMES` outcomes.
     """
-    if len(sample.correct) < MIN_OUTCOMES:
+    n = len(sample.correct)
+    if n < MIN_OUTCOMES:
+        return PRIOR
+    line = _typical(replace(PRIOR, source="examples", knots=(), levels=()), sample)
+    trust = n / (n + _EQUAL_TRUST)
+    targets = trust * sample.correct + (1.0 - trust) * sigmoid(sample.log_odds)
+    return _curved(line, sample, targets, pseudo_outcomes=0.0)
+
+
+def fit_to_labels(sample: OutcomeSample, start: ConfidenceMap) -> ConfidenceMap:
+    """Fit a map to labelled queries, some of which may be out of scope.
+
+    Parameters
+    ----------
+    sample : OutcomeSample
+        Outcomes; a pick for an out-of-scope query is wrong.
+    start : ConfidenceMap
+        The map of the last build; it also keeps what is typical, where it knows.
+
+    Returns
+    -------
+    ConfidenceMap
+        The fitted map, or `start` below `MIN_OUTCOMES` outcomes.
+    """
+    n = len(sample.correct)
+    if n < MIN_OUTCOMES:
         return start
-    typical = start
-    if start.total_spread == math.inf:
-        # Wrong picks include out-of-scope queries, which must not define what is typical.
-        right = sample.features[sample.correct > 0.5, 0]
-        totals = right if len(right) >= MIN_OUTCOMES else sample.features[:, 0]
-        typical = replace(
-            start,
-            total_mean=float(totals.mean()),
-            total_spread=max(float(totals.std()), _SMALLEST_SPREAD),
-        )
-    design = _design(sample.features, typical)
-    prior = np.array([start.intercept, start.margin, start.semantic, start.tail])
-    weights = fit_logistic(
-        design, sample.correct, prior_mean=prior, prior_precision=np.array(_PRECISION[source])
+    line = replace(start, source="queries", knots=(), levels=())
+    if line.similarity_spread == math.inf:
+        line = _typical(line, sample)
+    design = np.column_stack([np.ones(n), sample.log_odds, _shortfalls(line, sample)])
+    intercept, slope, tail = fit_logistic(
+        design,
+        sample.correct,
+        prior_mean=np.array([start.intercept, start.slope, start.tail]),
+        prior_precision=_LINE_PRECISION,
     ).tolist()
-    # More margin, similarity or typicality can never speak against a pick.
-    intercept, margin, semantic, tail = weights[0], *(max(weight, 0.0) for weight in weights[1:])
-    line = replace(
-        typical,
-        source=source,
-        intercept=intercept,
-        margin=margin,
-        semantic=semantic,
-        tail=tail,
-        knots=(),
-        levels=(),
-    )
-    if len(sample.correct) < MIN_OUTCOMES_ISOTONIC:
+    # More evidence or likeness can never speak against a pick.
+    line = replace(line, intercept=intercept, slope=max(slope, 0.01), tail=max(tail, 0.0))
+    if n < MIN_OUTCOMES_ISOTONIC:
         return line
-    z = design @ np.array([intercept, margin, semantic, tail])
-    knots, levels = _isotonic_curve(z, sample.correct)
-    return replace(line, knots=knots, levels=levels)
+    return _curved(line, sample, sample.correct, pseudo_outcomes=2.0)
 
 
 def fit_override(confidence: ConfidenceMap, n_right: int, n: int) -> ConfidenceMap:
@@ -296,24 +332,49 @@ def fit_override(confidence: ConfidenceMap, n_right: int, n: int) -> ConfidenceM
     return replace(confidence, override=share)
 
 
-def _design(features: FloatArray, typical: ConfidenceMap) -> FloatArray:
-    u = _NORMAL_TO_LOGISTIC * (features[:, 0] - typical.total_mean) / typical.total_spread
-    shortfall = np.minimum(0.0, -np.logaddexp(0.0, -u) - math.log(_TAIL))
-    return np.column_stack([np.ones(len(features)), features[:, 1], features[:, 2], shortfall])
+def _typical(line: ConfidenceMap, sample: OutcomeSample) -> ConfidenceMap:
+    # Wrong picks include out-of-scope queries, which must not define what is typical.
+    right = sample.similarity[sample.correct > 0.5]
+    known = right if len(right) >= MIN_OUTCOMES else sample.similarity
+    return replace(
+        line,
+        similarity_mean=float(known.mean()),
+        similarity_spread=max(float(known.std()), _SMALLEST_SPREAD),
+    )
 
 
-def _isotonic_curve(
-    z: FloatArray, correct: FloatArray
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    centres, values, sizes = isotonic_blocks(z, correct)
-    # Right and wrong are counted apart: a share within rounding of 0 or 1 would have no log-odds.
-    expected = np.clip(centres, -_LARGEST_LOG_ODDS, _LARGEST_LOG_ODDS)
-    right = values * sizes + 2.0 * sigmoid(expected)
-    wrong = (1.0 - values) * sizes + 2.0 * sigmoid(-expected)
-    rising = np.maximum.accumulate(np.log(right) - np.log(wrong))
-    kept = np.diff(rising, prepend=-np.inf) > 1e-9
-    return tuple(centres[kept].tolist()), tuple(rising[kept].tolist())
+def _shortfalls(line: ConfidenceMap, sample: OutcomeSample) -> FloatArray:
+    centred = (sample.similarity - line.similarity_mean) / line.similarity_spread
+    log_share = -np.logaddexp(0.0, -_NORMAL_TO_LOGISTIC * centred)
+    shortfalls: FloatArray = np.minimum(0.0, log_share - math.log(_TAIL))
+    return shortfalls
 
 
-def _log_sigmoid(u: float) -> float:
-    return -math.log1p(math.exp(-u)) if u > 0.0 else u - math.log1p(math.exp(u))
+def _curved(
+    line: ConfidenceMap, sample: OutcomeSample, targets: FloatArray, *, pseudo_outcomes: float
+) -> ConfidenceMap:
+    z = line.intercept + line.slope * sample.log_odds + line.tail * _shortfalls(line, sample)
+    centres, values, sizes = _merged(*isotonic_blocks(z, targets))
+    # Pseudo-outcomes keep a short run of right picks from becoming a certainty.
+    shrunk = (values * sizes + pseudo_outcomes * sigmoid(centres)) / (sizes + pseudo_outcomes)
+    bounded = np.clip(shrunk, _SMALLEST_LEVEL, 1.0 - _SMALLEST_LEVEL)
+    rising = np.maximum.accumulate(bounded)
+    kept = np.diff(rising, prepend=-1.0) > 1e-9
+    levels = np.log(rising[kept]) - np.log1p(-rising[kept])
+    return replace(line, knots=tuple(centres[kept].tolist()), levels=tuple(levels.tolist()))
+
+
+def _merged(
+    centres: FloatArray, values: FloatArray, sizes: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Join neighbouring steps until at most `_MOST_KNOTS` of about equal size are left."""
+    if len(sizes) <= _MOST_KNOTS:
+        return centres, values, sizes
+    share = (np.cumsum(sizes) - 0.5 * sizes) / sizes.sum()
+    _, group = np.unique((share * _MOST_KNOTS).astype(int), return_inverse=True)
+    joined: FloatArray = np.bincount(group, weights=sizes).astype(float)
+    return (
+        np.bincount(group, weights=centres * sizes) / joined,
+        np.bincount(group, weights=values * sizes) / joined,
+        joined,
+    )

@@ -8,7 +8,10 @@ from typing import Any, Literal, TypeAlias
 
 from stratarouter.errors import ConfigurationError, nearest_name_hint
 
-__all__ = ["IndexType", "RouterConfig"]
+__all__ = ["HeadChoice", "IndexType", "RouterConfig"]
+
+HeadChoice: TypeAlias = Literal["auto", "similarity"]
+"""Which heads may be learned; see `RouterConfig.head`."""
 
 IndexType: TypeAlias = Literal["auto", "flat", "hnsw"]
 """How candidates are searched; see `RouterConfig.index_type`."""
@@ -62,6 +65,10 @@ class RouterConfig:
     """Weight of the keyword score, >= 0."""
     rule_weight: float = 0.0682
     """Share of the distance to 1 that a matching pattern adds to the total, in [0, 1]."""
+    head: HeadChoice = "auto"
+    """What may be learned: "auto" chooses by cross-validation, "similarity" learns no head."""
+    head_budget_s: float = 12.0
+    """Time that learning one head may take, estimated without a clock, seconds on one core."""
     seed: int = 0
     """Seed of everything that samples; equal inputs and seeds give equal routers."""
 
@@ -71,7 +78,7 @@ class RouterConfig:
         _require_whole_number("seed", self.seed, least=0)
         for name in ("threshold", "rule_weight"):
             _require_range(name, getattr(self, name), 1.0)
-        for name in ("dense_weight", "bm25_weight"):
+        for name in ("dense_weight", "bm25_weight", "head_budget_s"):
             _require_range(name, getattr(self, name), float("inf"))
         if self.dense_weight + self.bm25_weight <= 0.0:
             raise ConfigurationError("dense_weight and bm25_weight cannot both be 0")
@@ -81,6 +88,8 @@ class RouterConfig:
                     f"{name} must be True or False, got {getattr(self, name)!r}"
                 )
         _require_route_id(self.fallback_route)
+        if self.head not in ("auto", "similarity"):
+            raise ConfigurationError(f"head must be 'auto' or 'similarity', got {self.head!r}")
         if self.index_type not in ("auto", "flat", "hnsw"):
             raise ConfigurationError(
                 f"index_type must be 'auto', 'flat' or 'hnsw', got {self.index_type!r}"
@@ -90,6 +99,11 @@ class RouterConfig:
                 "index_type='hnsw' is not available yet; the exact flat search is used",
                 stacklevel=3,
             )
+
+    @property
+    def learns_weights(self) -> bool:
+        """Whether the weights of the scores are learned; those chosen by hand are kept."""
+        return (self.dense_weight, self.bm25_weight) == (0.6427, 0.2891)
 
     @classmethod
     def from_options(cls, base: RouterConfig | None = None, **options: Any) -> RouterConfig:

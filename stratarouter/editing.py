@@ -80,6 +80,8 @@ class RouteEditor:
         ------
         DuplicateRouteError
             If the id is taken and `replace` is False.
+        InvalidPatternError
+            If a pattern is not usable.
         EncoderRequiredError
             If the router is built from vectors from outside and none are given.
         """
@@ -109,7 +111,9 @@ class RouteEditor:
         Raises
         ------
         DuplicateRouteError
-            If an id is taken, or occurs twice, and `replace` is False.
+            If an id is taken and `replace` is False, or an id occurs twice.
+        InvalidPatternError
+            If a pattern is not usable.
         EncoderRequiredError
             If the router is built from vectors from outside and some are missing.
         """

@@ -44,10 +44,7 @@ def explain(snapshot: Snapshot, result: RouteResult) -> Explanation:
     if query is None or embedding is None:
         raise InvalidInputError("the result has lost its query or embedding; route again")
     override = snapshot.scorer.pattern.override(query)
-    if override is None:
-        scored = snapshot.scorer.score(query, embedding)
-    else:
-        scored = snapshot.scorer.with_route(query, embedding, override)
+    scored = snapshot.scorer.score(query, embedding, with_route=override)
     order = np.argsort(-scored.total, kind="stable").tolist()
     if override is not None:
         order.sort(key=lambda place: int(scored.routes[place]) != override)

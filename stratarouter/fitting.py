@@ -8,29 +8,28 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stratarouter.algorithms.metrics import expected_calibration_error
-from stratarouter.building import build_snapshot, entries_of
 from stratarouter.calibration import (
     MIN_OUTCOMES,
     MIN_OUTCOMES_ISOTONIC,
-    fit_confidence,
     fit_override,
+    fit_to_labels,
+    outcome_sample,
 )
-from stratarouter.crossfit import OutcomeSample, outcome_features
+from stratarouter.crossfit import Outcome
 from stratarouter.errors import InvalidInputError, RouteNotFoundError
+from stratarouter.learning import reweigh
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from stratarouter.algorithms.fusion import FusionWeights
-    from stratarouter.calibration import ConfidenceMap, ConfidenceSource
-    from stratarouter.scoring.hybrid import ScoredCandidates
+    from stratarouter.calibration import OutcomeSample
     from stratarouter.snapshot import Snapshot
     from stratarouter.types import FloatArray
 
-__all__ = ["FitReport", "best_share", "check_labels", "fit_to_queries"]
+__all__ = ["FitReport", "check_labels", "fit_to_queries"]
 
 _N_FOLDS = 5
-_SHARES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,130 +135,65 @@ def fit_to_queries(
         If a label is no route.
     """
     check_labels(snapshot, len(queries), labels)
-    scored = [
-        snapshot.scorer.score(query, embedding)
-        for query, embedding in zip(queries, embeddings, strict=True)
-    ]
-    overrides = [snapshot.scorer.pattern.override(query) for query in queries]
     targets = [None if label is None else snapshot.positions[label] for label in labels]
-    before = _outcomes(scored, targets, overrides)
-    reweighed = _reweighed(snapshot, best_share(scored, targets, snapshot.scorer.weights))
-    weights = reweighed.scorer.weights
-    sample = _outcomes([entry.reweighed(weights) for entry in scored], targets, overrides)
-    start = reweighed.built_confidence
+    overrides = [snapshot.scorer.pattern.override(query) for query in queries]
+    outcomes = [
+        Outcome(snapshot.scorer.score(query, embedding), target)
+        for query, embedding, target, override in zip(
+            queries, embeddings, targets, overrides, strict=True
+        )
+        if override is None
+    ]
     hits = [
         override == target
         for override, target in zip(overrides, targets, strict=True)
         if override is not None
     ]
-    # Too few to learn from must not undo what was learned from enough.
-    confidence = reweighed.confidence
-    if len(sample.correct) >= MIN_OUTCOMES:
-        confidence = fit_confidence(sample, "queries", start=start)
-    if hits:
-        unfitted = replace(confidence, override=start.override)
-        confidence = fit_override(unfitted, sum(hits), len(hits))
+    before = outcome_sample(outcomes)
+    weights = reweigh(outcomes, snapshot.built.weights, snapshot.config)
+    sample = _reweighed_sample(outcomes, weights)
+    confidence = fit_override(
+        fit_to_labels(sample, snapshot.built.confidence), sum(hits), len(hits)
+    )
     n_in_scope = sum(target is not None for target in targets)
     right = float(sample.correct.sum()) + sum(hits)
     report = FitReport(
         n=len(labels),
         n_out_of_scope=len(labels) - n_in_scope,
         accuracy=right / n_in_scope if n_in_scope else float("nan"),
-        ece_before=_ece(snapshot.confidence.confidences(before.features), before),
-        ece_held_out=_ece(_held_out(sample, start, snapshot.config.seed), sample),
-        semantic_share=weights.semantic_share,
-        method=_method(len(sample.correct)),
+        ece_before=_ece(snapshot.confidence.confidences(before), before),
+        ece_held_out=_ece(_held_out(outcomes, snapshot), sample),
+        semantic_share=weights.semantic,
+        method=_method(len(outcomes)),
     )
-    fitted = replace(reweighed, confidence=confidence, version=snapshot.version + 1)
-    return fitted, report
+    scorer = snapshot.scorer.revised(weights, snapshot.scorer.head)
+    version = snapshot.version + 1
+    return replace(snapshot, scorer=scorer, confidence=confidence, version=version), report
 
 
-def best_share(
-    scored: Sequence[ScoredCandidates],
-    targets: Sequence[int | None],
-    weights: FusionWeights,
-) -> float:
-    """Choose the weight of the semantic score among the two that are always present.
-
-    The share that is nearest to the present one is taken among those whose accuracy is within one
-    standard error of the best, so that chance does not move it.
-
-    Parameters
-    ----------
-    scored : sequence of ScoredCandidates
-        Candidates of each query.
-    targets : sequence of int or None
-        Right route of each query.
-    weights : FusionWeights
-        Present weights.
-
-    Returns
-    -------
-    float, in [0, 1]
-        The chosen share; the present one if there are fewer than `MIN_OUTCOMES` in-scope queries.
-    """
-    present = weights.semantic_share
-    inside = [
-        (entry, target) for entry, target in zip(scored, targets, strict=True) if target is not None
-    ]
-    if len(inside) < MIN_OUTCOMES:
-        return present
-    shares = sorted((present, *_SHARES), key=lambda share: abs(share - present))
-    accuracies: list[float] = []
-    for share in shares:
-        trial = replace(weights, semantic=share, keyword=1.0 - share)
-        right = 0
-        for entry, target in inside:
-            again = entry.reweighed(trial)
-            right += int(again.routes[again.leader()]) == target
-        accuracies.append(right / len(inside))
-    best = max(accuracies)
-    error = (best * (1.0 - best) / len(inside)) ** 0.5
-    good = [accuracy >= best - error for accuracy in accuracies]
-    return shares[good.index(True)]
+def _held_out(outcomes: Sequence[Outcome], snapshot: Snapshot) -> FloatArray:
+    n = len(outcomes)
+    fold = np.random.default_rng(snapshot.config.seed).permutation(n) % _N_FOLDS
+    confidences = np.zeros(n)
+    for number in range(_N_FOLDS):
+        others = [outcomes[place] for place in np.flatnonzero(fold != number).tolist()]
+        judged = [outcomes[place] for place in np.flatnonzero(fold == number).tolist()]
+        weights = reweigh(others, snapshot.built.weights, snapshot.config)
+        fitted = fit_to_labels(_reweighed_sample(others, weights), snapshot.built.confidence)
+        confidences[fold == number] = fitted.confidences(_reweighed_sample(judged, weights))
+    return confidences
 
 
-def _reweighed(snapshot: Snapshot, share: float) -> Snapshot:
-    if share == snapshot.scorer.weights.semantic_share:
-        return snapshot
-    config = replace(snapshot.config, dense_weight=share, bm25_weight=1.0 - share)
-    return build_snapshot(
-        entries_of(snapshot), config, encoder_id=snapshot.encoder_id, version=snapshot.version
+def _reweighed_sample(outcomes: Sequence[Outcome], weights: FusionWeights) -> OutcomeSample:
+    return outcome_sample(
+        [Outcome(outcome.scored.reweighed(weights), outcome.target) for outcome in outcomes]
     )
-
-
-def _outcomes(
-    scored: Sequence[ScoredCandidates],
-    targets: Sequence[int | None],
-    overrides: Sequence[int | None],
-) -> OutcomeSample:
-    features: list[tuple[float, float, float]] = []
-    correct: list[bool] = []
-    for entry, target, override in zip(scored, targets, overrides, strict=True):
-        if override is None:
-            leader = entry.leader()
-            features.append(outcome_features(entry, leader))
-            correct.append(int(entry.routes[leader]) == target)
-    return OutcomeSample(np.array(features).reshape(-1, 3), np.array(correct, dtype=float))
 
 
 def _ece(confidences: FloatArray, sample: OutcomeSample) -> float:
     if not len(sample.correct):
         return float("nan")
     return expected_calibration_error(confidences, sample.correct > 0.5)
-
-
-def _held_out(sample: OutcomeSample, start: ConfidenceMap, seed: int) -> FloatArray:
-    source: ConfidenceSource = "queries"
-    n = len(sample.correct)
-    fold = np.random.default_rng(seed).permutation(n) % _N_FOLDS
-    confidences = np.zeros(n)
-    for number in range(_N_FOLDS):
-        inside = fold == number
-        others = OutcomeSample(sample.features[~inside], sample.correct[~inside])
-        fitted = fit_confidence(others, source, start=start)
-        confidences[inside] = fitted.confidences(sample.features[inside])
-    return confidences
 
 
 def _method(n: int) -> str:

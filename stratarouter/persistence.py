@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from stratarouter.algorithms.heads import SKETCH_WIDTH, LinearHead, sketch_words
 from stratarouter.algorithms.vectors import as_unit_rows
-from stratarouter.building import build_snapshot
-from stratarouter.calibration import ConfidenceMap
+from stratarouter.building import assemble, thresholds_of, training_rows
 from stratarouter.config import RouterConfig
 from stratarouter.errors import (
     CorruptSaveError,
@@ -29,15 +29,17 @@ from stratarouter.errors import (
     NoRoutesError,
     SaveNotFoundError,
 )
+from stratarouter.learning import Verdict
 from stratarouter.route_vectors import RouteVectors
+from stratarouter.snapshot import Snapshot
 from stratarouter.types import Route
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
-    from stratarouter.snapshot import Snapshot
+    from stratarouter.scoring.hybrid import HybridScorer
     from stratarouter.types import FloatArray, IntArray
 
 __all__ = ["FORMAT_VERSION", "load_snapshot", "save_snapshot"]
@@ -47,8 +49,7 @@ FORMAT_VERSION = 1
 
 _FORMAT = "stratarouter-router"
 _MANIFEST = "router.json"
-_ARRAYS = ("vectors", "offsets")
-_ARRAY_FILE = re.compile(r"(?:vectors|offsets)-[0-9a-f]{16}\.npy")
+_ARRAY_FILE = re.compile(r"(?:vectors|offsets|head_weights|head_bias)-[0-9a-f]{16}\.npy")
 _PART = ".part"
 # The format is named at the very start of the manifest, where it survives most damage.
 _HEAD_BYTES = 400
@@ -93,7 +94,7 @@ def save_snapshot(snapshot: Snapshot, folder: str | Path) -> Path:
     """
     target = Path(folder)
     _require_replaceable(target)
-    arrays = {"vectors": _array_bytes(snapshot.vectors), "offsets": _array_bytes(snapshot.offsets)}
+    arrays = {name: _array_bytes(array) for name, array in _arrays_of(snapshot).items()}
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in arrays.items()}
     manifest = _manifest_bytes(snapshot, digests)
     target.mkdir(parents=True, exist_ok=True)
@@ -131,23 +132,33 @@ def load_snapshot(folder: str | Path) -> Snapshot:
     """
     root = Path(folder)
     manifest = _read_manifest(root)
-    vectors, offsets = (_read_array(root, name, manifest) for name in _ARRAYS)
+    vectors, offsets = (_read_array(root, name, manifest) for name in ("vectors", "offsets"))
     try:
         config = RouterConfig.from_options(**manifest.part("config", dict))
         routes = [Route(**fields) for fields in manifest.part("routes", list)]
-        return build_snapshot(
-            _entries(routes, manifest.part("aligned", list), vectors, offsets, config.dimension),
-            config,
-            encoder_id=manifest.part("encoder_id", str),
+        entries = _entries(
+            routes, manifest.part("aligned", list), vectors, offsets, config.dimension
+        )
+        scorer = assemble(entries, config)
+        used, built, plain = (
+            Verdict.from_dict(manifest.part(name, dict)) for name in ("used", "built", "plain")
+        )
+        return Snapshot(
             version=manifest.part("snapshot_version", int),
-            inherited=(
-                ConfidenceMap.from_dict(manifest.part("confidence", dict)),
-                ConfidenceMap.from_dict(manifest.part("built_confidence", dict)),
-            ),
+            config=config,
+            routes=tuple(routes),
+            aligned=tuple(entry.aligned for entry in entries),
+            encoder_id=manifest.part("encoder_id", str),
+            scorer=scorer.revised(used.weights, _read_head(root, manifest, scorer, entries)),
+            confidence=used.confidence,
+            built=built,
+            plain=plain,
+            thresholds=thresholds_of(routes, config),
+            head_stale=manifest.part("head_stale", bool),
         )
     except CorruptSaveError:
         raise
-    except (TypeError, ValueError, OverflowError, NoRoutesError) as error:
+    except (TypeError, ValueError, KeyError, OverflowError, NoRoutesError) as error:
         raise CorruptSaveError(f"{root / _MANIFEST} does not describe a router: {error}") from error
 
 
@@ -216,8 +227,11 @@ def _manifest_bytes(snapshot: Snapshot, digests: dict[str, str]) -> bytes:
         "config": asdict(snapshot.config),
         "routes": [_route_fields(route) for route in snapshot.routes],
         "aligned": list(snapshot.aligned),
-        "confidence": snapshot.confidence.to_dict(),
-        "built_confidence": snapshot.built_confidence.to_dict(),
+        "used": Verdict(snapshot.scorer.weights, snapshot.confidence).to_dict(),
+        "built": snapshot.built.to_dict(),
+        "plain": snapshot.plain.to_dict(),
+        "head": _head_fields(snapshot.scorer.head),
+        "head_stale": snapshot.head_stale,
         "sha256": digests,
     }
     return _document(body)
@@ -228,6 +242,37 @@ def _document(body: dict[str, Any]) -> bytes:
     text = json.dumps(body, indent=1, allow_nan=False)
     checksum = hashlib.sha256(text.encode()).hexdigest()
     return json.dumps({"checksum": checksum, **body}, indent=1, allow_nan=False).encode()
+
+
+def _arrays_of(snapshot: Snapshot) -> dict[str, NDArray[Any]]:
+    arrays: dict[str, NDArray[Any]] = {"vectors": snapshot.vectors, "offsets": snapshot.offsets}
+    head = snapshot.scorer.head
+    return (
+        arrays if head is None else {**arrays, "head_weights": head.weights, "head_bias": head.bias}
+    )
+
+
+def _head_fields(head: LinearHead | None) -> dict[str, Any]:
+    if head is None:
+        return {}
+    return {"low": head.low, "high": head.high, "reads_words": head.sketch is not None}
+
+
+def _read_head(
+    root: Path, manifest: _Manifest, scorer: HybridScorer, entries: Sequence[RouteVectors]
+) -> LinearHead | None:
+    fields = manifest.part("head", dict)
+    if not fields:
+        return None
+    weights, bias = (_read_array(root, name, manifest) for name in ("head_weights", "head_bias"))
+    seed = int(manifest.part("config", dict).get("seed", 0))
+    rows = training_rows(scorer, entries)
+    sketch = sketch_words(rows.words, seed) if fields.get("reads_words") else None
+    width = rows.vectors.shape[1] + (0 if sketch is None else SKETCH_WIDTH)
+    if weights.shape != (scorer.n_routes, width) or bias.shape != (scorer.n_routes,):
+        raise CorruptSaveError("the saved head does not belong to the saved routes")
+    low, high = float(fields["low"]), float(fields["high"])
+    return LinearHead(weights, bias, low, high, sketch)
 
 
 def _route_fields(route: Route) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from stratarouter.building import build_snapshot, entries_of
+from stratarouter.building import build_snapshot, change_snapshot, entries_of
 from stratarouter.encoders.base import ensure_encoder
 from stratarouter.encoders.hashing import HashingEncoder
 from stratarouter.errors import (
@@ -18,6 +18,7 @@ from stratarouter.errors import (
     RouteNotFoundError,
 )
 from stratarouter.route_vectors import encode_routes, route_vectors, split_embeddings
+from stratarouter.scoring.pattern import PatternScorer
 from stratarouter.snapshot import EXTERNAL_ENCODER_ID
 
 if TYPE_CHECKING:
@@ -95,6 +96,8 @@ class Registry:
         ------
         DuplicateRouteError
             If an id is taken and `overwrite` is False.
+        InvalidPatternError
+            If a pattern is not usable.
         EncoderRequiredError
             If the router is built and vectors are missing that cannot be encoded.
         """
@@ -104,6 +107,9 @@ class Registry:
                 if route.id in merged and not overwrite:
                     raise DuplicateRouteError(route.id)
                 merged[route.id] = route
+            if self.snapshot is None:
+                # Found here rather than by the first build, where the route is hard to recognise.
+                PatternScorer(routes)
             self._publish(
                 merged, self._vectors_of({route.id: route for route in routes}, embeddings)
             )
@@ -184,7 +190,13 @@ class Registry:
                     list(self.routes.values()), embeddings, self.config.dimension
                 )
             self.adopt(
-                build_snapshot(entries, self.config, encoder_id=source, version=self._version + 1)
+                build_snapshot(
+                    entries,
+                    self.config,
+                    encoder_id=source,
+                    version=self._version + 1,
+                    earlier=self.snapshot,
+                )
             )
 
     def adopt(self, snapshot: Snapshot) -> None:
@@ -272,17 +284,8 @@ class Registry:
             self._version += 1
             self.routes, self.snapshot = routes, None
         else:
-            entries, source = self._entries(routes, given)
-            inherited = (snapshot.confidence, snapshot.built_confidence)
-            self.adopt(
-                build_snapshot(
-                    entries,
-                    self.config,
-                    encoder_id=source,
-                    version=self._version + 1,
-                    inherited=inherited,
-                )
-            )
+            entries, _ = self._entries(routes, given)
+            self.adopt(change_snapshot(snapshot, entries, self.config, version=self._version + 1))
 
     def _entries(
         self, routes: dict[str, Route], given: dict[str, RouteVectors]

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stratarouter.explaining import explain
-from stratarouter.index.flat import top_k
 from stratarouter.types import Alternative, RouteResult
 
 if TYPE_CHECKING:
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from stratarouter.types import FloatArray, Reason, Route
 
 __all__ = ["decide", "decide_batch"]
-
-_BLOCK_ROWS = 256
 
 
 def decide(snapshot: Snapshot, query: str, embedding: FloatArray, k: int) -> RouteResult:
@@ -45,7 +42,7 @@ def decide(snapshot: Snapshot, query: str, embedding: FloatArray, k: int) -> Rou
     scorer = snapshot.scorer
     override = scorer.pattern.override(query)
     if override is not None:
-        scored = scorer.with_route(query, embedding, override)
+        scored = scorer.score(query, embedding, with_route=override)
         leader = int(np.flatnonzero(scored.routes == override)[0])
         return _result(snapshot, query, embedding, k, scored, leader, overridden=True)
     scored = scorer.score(query, embedding)
@@ -73,22 +70,8 @@ def decide_batch(
     RouteResult
         Decisions in the order of the queries, equal to those of `decide`.
     """
-    scorer = snapshot.scorer
-    n_routes = len(snapshot.routes)
-    keep = min(scorer.max_candidates, n_routes)
-    everything = np.arange(n_routes)
-    for start in range(0, len(queries), _BLOCK_ROWS):
-        block = embeddings[start : start + _BLOCK_ROWS]
-        for query, embedding, similarities in zip(
-            queries[start : start + _BLOCK_ROWS], block, block @ scorer.prototypes.T, strict=True
-        ):
-            if scorer.pattern.override(query) is not None:
-                yield decide(snapshot, query, embedding, k)
-                continue
-            routes = everything if keep == n_routes else top_k(similarities, keep)
-            scored = scorer.score_candidates(query, embedding, routes, similarities[routes])
-            leader = scored.leader()
-            yield _result(snapshot, query, embedding, k, scored, leader, overridden=False)
+    for query, embedding in zip(queries, embeddings, strict=True):
+        yield decide(snapshot, query, embedding, k)
 
 
 def _result(  # noqa: PLR0917 -- private and called on the hot path
@@ -126,6 +109,7 @@ def _result(  # noqa: PLR0917 -- private and called on the hot path
         threshold=threshold,
         calibrated=snapshot.confidence.calibrated,
         snapshot_version=snapshot.version,
+        head_stale=snapshot.head_stale,
         query=query,
         embedding=embedding,
         explainer=partial(explain, snapshot),
@@ -148,7 +132,7 @@ def _runners_up(
         # More routes are wanted than were candidates. The decision stays that of the candidates, so
         # that asking for more of them never changes it.
         number = int(scored.routes[leader])
-        scored = snapshot.scorer.with_route(query, embedding, number, breadth=count + 1)
+        scored = snapshot.scorer.score(query, embedding, with_route=number, breadth=count + 1)
         leader = int(np.flatnonzero(scored.routes == number)[0])
     order = np.argsort(-scored.total, kind="stable").tolist()
     order.remove(leader)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from stratarouter.crossfit import outcome_features
 from stratarouter.types import RouteScores
 
 if TYPE_CHECKING:
     from stratarouter.calibration import ConfidenceMap
     from stratarouter.config import RouterConfig
+    from stratarouter.learning import BuildReport, Verdict
     from stratarouter.scoring.hybrid import HybridScorer, ScoredCandidates
     from stratarouter.types import FloatArray, IntArray, Route
 
@@ -39,15 +39,25 @@ class Snapshot:
     encoder_id: str
     """Identity of the encoder that made the vectors."""
     scorer: HybridScorer
-    """Scorers over all routes."""
+    """Scorers over all routes, with the weights and the head in use."""
     confidence: ConfidenceMap
-    """From scores to probabilities."""
-    built_confidence: ConfidenceMap
-    """The one made at build time, from which a later fit starts."""
+    """From totals to probabilities."""
+    built: Verdict
+    """Weights and confidence made at build time, from which a later fit starts."""
+    plain: Verdict
+    """Those without a head, for the snapshots that follow when routes change."""
     thresholds: tuple[float, ...]
     """Least confidence per route."""
-    positions: dict[str, int] = field(repr=False)
+    positions: dict[str, int] = field(init=False, repr=False)
     """Route id to its number."""
+    report: BuildReport | None = None
+    """What was tried while building; None for a router that was loaded or changed since."""
+    head_stale: bool = False
+    """Whether a head was learned for other routes and therefore is not used."""
+
+    def __post_init__(self) -> None:
+        numbers = {route.id: number for number, route in enumerate(self.routes)}
+        object.__setattr__(self, "positions", numbers)
 
     @property
     def vectors(self) -> FloatArray:
@@ -98,13 +108,13 @@ class Snapshot:
         RouteScores
             Its scores.
         """
-        total, margin, semantic = outcome_features(scored, place)
+        confidence = self.confidence
         return RouteScores(
-            semantic=semantic,
+            semantic=float(scored.semantic[place]),
             keyword=float(scored.keyword[place]),
             pattern=0.0 if scored.pattern is None else float(scored.pattern[place]),
-            total=total,
-            confidence=self.confidence.override
+            total=float(scored.total[place]),
+            confidence=confidence.override
             if overridden
-            else self.confidence.confidence(total, margin, semantic),
+            else confidence.confidence(scored.log_odds(place), scored.similarity(place)),
         )

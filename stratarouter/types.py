@@ -175,6 +175,8 @@ class RouteResult:
     """Whether `confidence` comes from fitted data; False: a documented prior."""
     snapshot_version: int = 0
     """Version of the routes that answered."""
+    head_stale: bool = False
+    """Whether routes changed since a head was learned, so that similarity alone decided."""
     query: str | None = field(default=None, repr=False)
     """The query text, so that the decision can be executed."""
     embedding: FloatArray | None = field(default=None, repr=False)
@@ -225,5 +227,6 @@ class RouteResult:
             "threshold": self.threshold,
             "calibrated": self.calibrated,
             "snapshot_version": self.snapshot_version,
+            "head_stale": self.head_stale,
             "metadata": self.metadata,
         }

@@ -7,17 +7,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stratarouter.algorithms.fusion import FusionWeights, fuse_scores
+from stratarouter.algorithms.fusion import log_odds, similarity
 from stratarouter.algorithms.tokenize import words
-from stratarouter.index.flat import FlatIndex
-from stratarouter.scoring.semantic import SemanticScorer, prototypes
+from stratarouter.index.flat import FlatIndex, top_k
+from stratarouter.scoring.semantic import prototypes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from stratarouter.algorithms.bm25 import Bm25
+    from stratarouter.algorithms.fusion import FusionWeights
+    from stratarouter.algorithms.heads import LinearHead
     from stratarouter.protocols import VectorIndex
     from stratarouter.scoring.pattern import PatternScorer
+    from stratarouter.scoring.semantic import SemanticScorer
     from stratarouter.types import FloatArray, IntArray
 
 __all__ = ["HybridScorer", "ScoredCandidates"]
@@ -29,14 +32,24 @@ class ScoredCandidates:
 
     routes: IntArray
     """Route numbers, shape (c,)."""
-    semantic: FloatArray
-    """Semantic scores, shape (c,), in [0, 1]."""
+    head: FloatArray | None
+    """Scores of the learned head, shape (c,), in [0, 1]; None without one."""
+    nearest: FloatArray
+    """Cosines to the nearest example, shape (c,), in [-1, 1]."""
+    prototype: FloatArray
+    """Cosines to the mean direction, shape (c,), in [-1, 1]."""
     keyword: FloatArray
     """Keyword scores, shape (c,), in [0, 1]."""
     pattern: FloatArray | None
     """1 where a pattern fired, shape (c,); None if none did."""
+    semantic: FloatArray
+    """Semantic scores, shape (c,), in [0, 1]."""
     total: FloatArray
     """Totals, shape (c,), in [0, 1]."""
+    weights: FusionWeights
+    """Weights of the totals."""
+    complete: bool
+    """Whether every route is a candidate."""
 
     def leader(self) -> int:
         """Return the position of the best candidate; the first of equals.
@@ -48,8 +61,23 @@ class ScoredCandidates:
         """
         return int(self.total.argmax())
 
-    def margin(self, position: int) -> float:
-        """Return how far a candidate is ahead of the best of the others, negative if behind.
+    def log_odds(self, position: int) -> float:
+        """Return the log-odds of a candidate against all other routes.
+
+        Parameters
+        ----------
+        position : int
+            Position in the arrays.
+
+        Returns
+        -------
+        float
+            Log-odds, if the query belongs to any route at all.
+        """
+        return log_odds(self.total, position, self.weights, complete=self.complete)
+
+    def similarity(self, position: int) -> float:
+        """Return how typical the query is for a candidate.
 
         Parameters
         ----------
@@ -59,14 +87,23 @@ class ScoredCandidates:
         Returns
         -------
         float, in [-1, 1]
-            Difference of totals; the total itself if there is no other candidate.
+            Similarity.
         """
-        own = float(self.total[position])
-        if len(self.total) == 1:
-            return own
-        others = self.total.copy()
-        others[position] = -1.0
-        return own - float(others.max())
+        place = slice(position, position + 1)
+        return float(similarity(self.nearest[place], self.prototype[place], self.keyword[place])[0])
+
+    def components(self) -> FloatArray:
+        """Return what the weights apply to.
+
+        Returns
+        -------
+        FloatArray, shape (c, 4)
+            Head (0 without one), nearest, prototype and keyword score per candidate.
+        """
+        head = np.zeros(len(self.routes)) if self.head is None else self.head
+        return np.column_stack(
+            [head, np.maximum(self.nearest, 0.0), np.maximum(self.prototype, 0.0), self.keyword]
+        )
 
     def reweighed(self, weights: FusionWeights) -> ScoredCandidates:
         """Return the same component scores with other totals.
@@ -81,8 +118,9 @@ class ScoredCandidates:
         ScoredCandidates
             Same candidates in the same order.
         """
-        total = fuse_scores(self.semantic, self.keyword, self.pattern, weights)
-        return replace(self, total=total)
+        semantic = weights.blend(self.head, self.nearest, self.prototype)
+        total = weights.fuse(semantic, self.keyword, self.pattern)
+        return replace(self, semantic=semantic, total=total, weights=weights)
 
 
 class HybridScorer:
@@ -100,25 +138,30 @@ class HybridScorer:
         Component weights.
     max_candidates : int
         How many routes are scored in full.
+    head : LinearHead, optional
+        Learned head; it also finds the candidates.
     """
 
     __slots__ = (
+        "head",
         "index",
         "keyword",
         "max_candidates",
+        "n_routes",
         "pattern",
         "prototypes",
         "semantic",
         "weights",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 -- the parts of one thing, made in one place
         self,
         semantic: SemanticScorer,
         keyword: Bm25,
         pattern: PatternScorer,
         weights: FusionWeights,
         max_candidates: int,
+        head: LinearHead | None = None,
     ) -> None:
         self.semantic = semantic
         self.prototypes = prototypes(semantic.vectors, semantic.offsets)
@@ -127,8 +170,17 @@ class HybridScorer:
         self.pattern = pattern
         self.weights = weights
         self.max_candidates = max_candidates
+        self.head = head
+        self.n_routes = len(self.prototypes)
 
-    def score(self, query: str, embedding: FloatArray) -> ScoredCandidates:
+    def score(
+        self,
+        query: str,
+        embedding: FloatArray,
+        *,
+        breadth: int | None = None,
+        with_route: int | None = None,
+    ) -> ScoredCandidates:
         """Find and score the candidates of a query.
 
         Parameters
@@ -137,74 +189,32 @@ class HybridScorer:
             Query text.
         embedding : FloatArray, shape (d,)
             Unit vector of the query.
+        breadth : int, optional
+            How many candidates to score instead of the configured number.
+        with_route : int, optional
+            A route that must be among them.
 
         Returns
         -------
         ScoredCandidates
             At least one candidate.
         """
-        routes, cosines = self.index.search(embedding, self.max_candidates)
-        return self.score_candidates(query, embedding, routes, cosines)
-
-    def score_candidates(
-        self, query: str, embedding: FloatArray, routes: IntArray, prototype_cosines: FloatArray
-    ) -> ScoredCandidates:
-        """Score given candidates of a query.
-
-        Parameters
-        ----------
-        query : str
-            Query text.
-        embedding : FloatArray, shape (d,)
-            Unit vector of the query.
-        routes : IntArray, shape (c,), ascending
-            Candidates.
-        prototype_cosines : FloatArray, shape (c,)
-            Their cosines to the prototypes.
-
-        Returns
-        -------
-        ScoredCandidates
-            The candidates in the same order.
-        """
-        semantic = self.semantic.scores(embedding, routes, prototype_cosines)
-        keyword = self.keyword.scores(words(query), routes)
-        pattern = self.pattern.scores(query, routes)
-        total = fuse_scores(semantic, keyword, pattern, self.weights)
-        return ScoredCandidates(routes, semantic, keyword, pattern, total)
-
-    def with_route(
-        self, query: str, embedding: FloatArray, route: int, *, breadth: int | None = None
-    ) -> ScoredCandidates:
-        """Score the candidates of a query, with one route among them in any case.
-
-        Parameters
-        ----------
-        query : str
-            Query text.
-        embedding : FloatArray, shape (d,)
-            Unit vector of the query.
-        route : int
-            Route that must be scored.
-        breadth : int, optional
-            How many candidates to search; None takes `max_candidates`.
-
-        Returns
-        -------
-        ScoredCandidates
-            At least the given route.
-        """
-        breadth = self.max_candidates if breadth is None else breadth
-        routes, cosines = self.index.search(embedding, breadth)
-        if route not in routes:
-            routes = np.append(routes, route)
-            cosines = np.append(cosines, self.prototypes[route] @ embedding)
-            order = routes.argsort()
-            routes, cosines = routes[order], cosines[order]
-        return self.score_candidates(query, embedding, routes, cosines)
+        tokens = words(query)
+        n_wanted = self.max_candidates if breadth is None else breadth
+        logits = None
+        if self.head is None:
+            routes, cosines = self.index.search(embedding, n_wanted)
+        else:
+            logits = self.head.logits(embedding, tokens)
+            routes = top_k(logits, n_wanted) if n_wanted < self.n_routes else _all(self.n_routes)
+            cosines = self.prototypes[routes] @ embedding
+        if with_route is not None and with_route not in routes:
+            routes = np.sort(np.append(routes, with_route))
+            cosines = self.prototypes[routes] @ embedding
+        return self._scored(query, tokens, embedding, routes, cosines, logits)
 
     def without(self, rows: IntArray, texts: Iterable[tuple[int, Sequence[str]]]) -> HybridScorer:
-        """Return a scorer that never saw some of the examples.
+        """Return a scorer that never saw some of the examples, and has no head.
 
         Parameters
         ----------
@@ -225,3 +235,56 @@ class HybridScorer:
             self.weights,
             self.max_candidates,
         )
+
+    def revised(self, weights: FusionWeights, head: LinearHead | None) -> HybridScorer:
+        """Return a scorer over the same routes with other weights and another head.
+
+        Parameters
+        ----------
+        weights : FusionWeights
+            Component weights.
+        head : LinearHead or None
+            Learned head.
+
+        Returns
+        -------
+        HybridScorer
+            It shares everything else.
+        """
+        return HybridScorer(
+            self.semantic, self.keyword, self.pattern, weights, self.max_candidates, head
+        )
+
+    def _scored(  # noqa: PLR0917 -- private and called on the hot path
+        self,
+        query: str,
+        tokens: list[str],
+        embedding: FloatArray,
+        routes: IntArray,
+        cosines: FloatArray,
+        logits: FloatArray | None,
+    ) -> ScoredCandidates:
+        head = None
+        if self.head is not None and logits is not None:
+            head = self.head.scores(logits[routes])
+        nearest = self.semantic.nearest_cosines(embedding, routes)
+        keyword = self.keyword.scores(tokens, routes)
+        pattern = self.pattern.scores(query, routes)
+        semantic = self.weights.blend(head, nearest, cosines)
+        total = self.weights.fuse(semantic, keyword, pattern)
+        return ScoredCandidates(
+            routes,
+            head,
+            nearest,
+            cosines,
+            keyword,
+            pattern,
+            semantic,
+            total,
+            self.weights,
+            len(routes) == self.n_routes,
+        )
+
+
+def _all(n_routes: int) -> IntArray:
+    return np.arange(n_routes)

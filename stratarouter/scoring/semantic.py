@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stratarouter.algorithms.fusion import blend_cosines
-
 if TYPE_CHECKING:
     from stratarouter.types import FloatArray, IntArray
 
@@ -17,7 +15,7 @@ _LARGEST_GATHER = 32
 
 
 class SemanticScorer:
-    """Semantic scores over the examples of all routes; immutable.
+    """The examples of all routes as vectors; immutable.
 
     Parameters
     ----------
@@ -39,27 +37,6 @@ class SemanticScorer:
         # Routes with equally many examples, the common case in large generated sets, can be
         # gathered in one call; otherwise a view per route is cheaper than building the row numbers.
         self._steps: IntArray | None = np.arange(size) if uniform else None
-
-    def scores(
-        self, embedding: FloatArray, routes: IntArray, prototype_cosines: FloatArray
-    ) -> FloatArray:
-        """Score routes for an embedding.
-
-        Parameters
-        ----------
-        embedding : FloatArray, shape (d,)
-            Unit vector.
-        routes : IntArray, shape (c,)
-            Routes to score.
-        prototype_cosines : FloatArray, shape (c,)
-            Their cosines to the prototypes, from the candidate search.
-
-        Returns
-        -------
-        FloatArray, shape (c,), in [0, 1]
-            Semantic scores.
-        """
-        return blend_cosines(self.nearest_cosines(embedding, routes), prototype_cosines)
 
     def nearest_cosines(self, embedding: FloatArray, routes: IntArray) -> FloatArray:
         """Return the cosine to the nearest example of each route.

@@ -1,0 +1,271 @@
+"""What a router learns from its own examples: a head, the weights of the scores, the confidence."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from stratarouter.algorithms.fusion import FusionWeights
+from stratarouter.calibration import PRIOR, ConfidenceMap, fit_to_examples, outcome_sample
+from stratarouter.crossfit import ENOUGH_EXAMPLES, MAX_FOLDS_WITH_HEAD, Outcome, cross_fit
+from stratarouter.errors import CorruptSaveError
+from stratarouter.training import HeadKind, head_cost_s, train_head
+from stratarouter.weighing import learn_sharpness, learn_weights, log_losses
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stratarouter.algorithms.heads import LinearHead
+    from stratarouter.config import RouterConfig
+    from stratarouter.crossfit import Examples
+    from stratarouter.scoring.hybrid import HybridScorer
+    from stratarouter.types import FloatArray
+
+__all__ = ["BuildReport", "Learned", "Verdict", "learn", "reweigh"]
+
+_KINDS = (
+    HeadKind("logistic", reads_words=False),
+    HeadKind("logistic+words", reads_words=True),
+)
+# A head is a linear function of the embedding times this; a rough start, which the data correct.
+_HEAD_START = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Weights of the scores and the confidence that belongs to them."""
+
+    weights: FusionWeights
+    """How the component scores are combined."""
+    confidence: ConfidenceMap
+    """From totals to probabilities."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-ready data.
+
+        Returns
+        -------
+        dict
+            Fields by name.
+        """
+        return {"weights": asdict(self.weights), "confidence": self.confidence.to_dict()}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Verdict:
+        """Rebuild a verdict from `to_dict`.
+
+        Parameters
+        ----------
+        data : dict
+            Fields by name.
+
+        Returns
+        -------
+        Verdict
+            An equal verdict.
+
+        Raises
+        ------
+        CorruptSaveError
+            If fields are missing, unknown or of the wrong type.
+        """
+        try:
+            weights = {name: float(value) for name, value in data["weights"].items()}
+            confidence = ConfidenceMap.from_dict(data["confidence"])
+            return cls(FusionWeights(**weights), confidence)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise CorruptSaveError(f"the saved weights are not usable: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class BuildReport:
+    """What was tried while building, and what was chosen."""
+
+    head: str
+    """The chosen head: "similarity", "logistic" or "logistic+words"."""
+    n_outcomes: int
+    """Cross-fitted outcomes behind the choice."""
+    log_loss: dict[str, float]
+    """Mean negative log share of the right route, nats, per head that was tried."""
+    accuracy: dict[str, float]
+    """Cross-fitted accuracy per head that was tried, in [0, 1]."""
+    skipped: tuple[str, ...]
+    """Heads whose estimated time was over the budget."""
+
+    def __str__(self) -> str:
+        tried = ", ".join(
+            f"{name} {self.accuracy[name]:.1%} ({self.log_loss[name]:.3f} nats)"
+            for name in self.log_loss
+        )
+        parts = [f"head: {self.head}"]
+        if tried:
+            parts.append(f"cross-fitted on {self.n_outcomes} examples: {tried}")
+        if self.skipped:
+            parts.append(f"over the time budget: {', '.join(self.skipped)}")
+        return "; ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """Everything that was learned from the examples."""
+
+    head: LinearHead | None
+    """The chosen head; None for similarity alone."""
+    verdict: Verdict
+    """Weights and confidence with that head."""
+    plain: Verdict
+    """Weights and confidence without a head, for routes that change later."""
+    report: BuildReport
+    """What was tried."""
+
+
+def learn(scorer: HybridScorer, examples: Examples, config: RouterConfig) -> Learned:
+    """Choose a head by cross-validation on the routes' own examples, and fit what follows from it.
+
+    Parameters
+    ----------
+    scorer : HybridScorer
+        Scorer over all routes, without a head.
+    examples : Examples
+        The routes' examples.
+    config : RouterConfig
+        Settings: which heads may be tried, in what time, and whether weights were chosen by hand.
+
+    Returns
+    -------
+    Learned
+        Head, weights and confidence.
+    """
+    if not config.enable_calibration:
+        untouched = Verdict(scorer.weights, PRIOR)
+        return Learned(None, untouched, untouched, BuildReport("similarity", 0, {}, {}, ()))
+    outcomes, _ = cross_fit(scorer, examples, config.seed)
+    plain = _fitted(outcomes, scorer.weights, config)
+    kinds, skipped = _affordable(scorer, config) if outcomes else ((), ())
+    if not kinds:
+        tried = {"similarity": _Trial.of(outcomes, plain)} if outcomes else {}
+        return Learned(None, plain, plain, _report("similarity", tried, skipped))
+    coarse, _ = cross_fit(scorer, examples, config.seed, coarse=True)
+    tried = {"similarity": _Trial.of(coarse, _fitted(coarse, scorer.weights, config))}
+    chosen: HeadKind | None = None
+    best = tried["similarity"]
+    for kind in kinds:
+        start = _with_head(scorer.weights)
+        outcomes, scale = cross_fit(scorer.revised(start, None), examples, config.seed, kind)
+        trial = _Trial.of(outcomes, _fitted(outcomes, start, config), scale)
+        tried[kind.name] = trial
+        # A head has similarity beside it and gains more than that from the examples that a fold
+        # lacks, so it is taken unless it is clearly worse; a richer head has to be clearly better.
+        better = not best.clearly_beats(trial) if chosen is None else trial.clearly_beats(best)
+        if trial.verdict.weights.head > 0.0 and better:
+            chosen, best = kind, trial
+    if chosen is None:
+        return Learned(None, plain, plain, _report("similarity", tried, skipped))
+    head = train_head(examples.training, chosen, config.seed, best.scale)
+    return Learned(head, best.verdict, plain, _report(chosen.name, tried, skipped))
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """How well a head did on examples that it had not seen."""
+
+    verdict: Verdict
+    """Weights and confidence with this head."""
+    losses: FloatArray
+    """Negative log share of the right route per example, nats."""
+    accuracy: float
+    """Share of the examples that were routed right."""
+    scale: tuple[float, float] | None
+    """Scale of the head's scores."""
+
+    @classmethod
+    def of(
+        cls,
+        outcomes: Sequence[Outcome],
+        verdict: Verdict,
+        scale: tuple[float, float] | None = None,
+    ) -> _Trial:
+        """Judge outcomes under the weights that were learned from them."""
+        right = [
+            Outcome(outcome.scored.reweighed(verdict.weights), outcome.target).correct
+            for outcome in outcomes
+        ]
+        losses = log_losses(outcomes, verdict.weights)
+        return cls(verdict, losses, sum(right) / len(right), scale)
+
+    def clearly_beats(self, other: _Trial) -> bool:
+        """Say whether the loss is lower by more than the standard error of the difference."""
+        gain = other.losses - self.losses
+        error = float(gain.std()) / len(gain) ** 0.5
+        return bool(float(gain.mean()) > error)
+
+
+def _report(head: str, tried: dict[str, _Trial], skipped: tuple[str, ...]) -> BuildReport:
+    return BuildReport(
+        head=head,
+        n_outcomes=max((len(trial.losses) for trial in tried.values()), default=0),
+        log_loss={name: float(trial.losses.mean()) for name, trial in tried.items()},
+        accuracy={name: trial.accuracy for name, trial in tried.items()},
+        skipped=skipped,
+    )
+
+
+def _with_head(weights: FusionWeights) -> FusionWeights:
+    share = 1.0 - _HEAD_START
+    return replace(
+        weights,
+        head=_HEAD_START,
+        nearest=share * weights.nearest,
+        prototype=share * weights.prototype,
+        keyword=share * weights.keyword,
+    )
+
+
+def reweigh(
+    outcomes: Sequence[Outcome], start: FusionWeights, config: RouterConfig
+) -> FusionWeights:
+    """Learn weights from outcomes, unless they were chosen by hand.
+
+    Parameters
+    ----------
+    outcomes : sequence of Outcome
+        Queries with their right routes.
+    start : FusionWeights
+        What is believed beforehand.
+    config : RouterConfig
+        Settings; weights that differ from the defaults were chosen on purpose and are kept.
+
+    Returns
+    -------
+    FusionWeights
+        Learned weights, or the same weights with a learned sharpness.
+    """
+    return (
+        learn_weights(outcomes, start)
+        if config.learns_weights
+        else learn_sharpness(outcomes, start)
+    )
+
+
+def _fitted(outcomes: Sequence[Outcome], start: FusionWeights, config: RouterConfig) -> Verdict:
+    weights = reweigh(outcomes, start, config)
+    again = [Outcome(outcome.scored.reweighed(weights), outcome.target) for outcome in outcomes]
+    return Verdict(weights, fit_to_examples(outcome_sample(again)))
+
+
+def _affordable(
+    scorer: HybridScorer, config: RouterConfig
+) -> tuple[tuple[HeadKind, ...], tuple[str, ...]]:
+    if config.head == "similarity" or scorer.n_routes < 2 or not config.learns_weights:
+        return (), ()
+    n_rows, dimension = scorer.semantic.vectors.shape
+    if n_rows < 2 * scorer.n_routes:
+        return (), ()
+    folds = 2.0 if n_rows >= ENOUGH_EXAMPLES else float(MAX_FOLDS_WITH_HEAD)
+    n_fits = 1.0 + folds * (MAX_FOLDS_WITH_HEAD - 1.0) / MAX_FOLDS_WITH_HEAD
+    affordable = tuple(
+        kind
+        for kind in _KINDS
+        if n_fits * head_cost_s(n_rows, scorer.n_routes, dimension, kind) <= config.head_budget_s
+    )
+    return affordable, tuple(kind.name for kind in _KINDS if kind not in affordable)
