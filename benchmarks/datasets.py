@@ -30,7 +30,7 @@ class Sample:
     """Routes with their vectors, and the queries to judge them by."""
 
     routes: list[Route]
-    """One route per label, named ``r0``, ``r1``, …: the label itself is not given away."""
+    """One route per label, named like it."""
     vectors: FloatArray
     """One row per example, in the order of the routes."""
     queries: list[str]
@@ -55,6 +55,8 @@ class Dataset:
     """"train", "valid" or "test" per text."""
     vectors: FloatArray
     """Unit float32 rows."""
+    labels: list[str]
+    """Label of each number."""
 
     def sample(self, per_route: int | None, seed: int, *, development: bool) -> Sample:
         """Draw examples per route, and take the queries of a split.
@@ -88,14 +90,15 @@ class Dataset:
         rows = np.concatenate(chosen)
         return Sample(
             routes=[
-                Route(f"r{number}", examples=[self.texts[row] for row in part])
-                for number, part in enumerate(chosen)
+                Route(label, examples=[self.texts[row] for row in part])
+                for label, part in zip(self.labels, chosen, strict=True)
             ],
             vectors=self.vectors[rows],
             queries=[self.texts[row] for row in judged],
             query_vectors=self.vectors[judged],
             labels=[
-                None if number < 0 else f"r{number}" for number in self.numbers[judged].tolist()
+                None if number < 0 else self.labels[number]
+                for number in self.numbers[judged].tolist()
             ],
         )
 
@@ -125,6 +128,7 @@ def load_dataset(path: Path) -> Dataset:
         numbers=np.array([numbers.get(row["label"], -1) for row in rows]),
         splits=[row["split"] for row in rows],
         vectors=vectors,
+        labels=labels,
     )
 
 

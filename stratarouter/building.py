@@ -11,7 +11,7 @@ from stratarouter.algorithms.tokenize import words
 from stratarouter.crossfit import Examples
 from stratarouter.errors import ConfigurationError, NoRoutesError, nearest_name_hint
 from stratarouter.learning import learn
-from stratarouter.route_vectors import RouteVectors
+from stratarouter.route_vectors import RouteVectors, encoded_texts
 from stratarouter.scoring.hybrid import HybridScorer
 from stratarouter.scoring.keyword import compile_keywords
 from stratarouter.scoring.pattern import PatternScorer
@@ -198,7 +198,7 @@ def training_rows(scorer: HybridScorer, entries: Sequence[RouteVectors]) -> Trai
     """
     texts: list[list[str]] = []
     for entry in entries:
-        known = list(entry.route.texts[: len(entry.vectors)]) if entry.aligned else []
+        known = list(encoded_texts(entry.route)[: len(entry.vectors)]) if entry.aligned else []
         texts.extend(words(text) for text in known)
         texts.extend([] for _ in range(len(entry.vectors) - len(known)))
     sizes = np.diff(scorer.semantic.offsets)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -34,7 +35,6 @@ _ACCEPTS_NOTHING = 1.0
 # With this many times the labels that suffice without an error, some errors can be afforded.
 _LABELS_OF_ITS_OWN = 4
 _MAX_FURTHER_LABELS = 1_000_000
-_N_PREFIXES = 50
 _MAX_NAMED = 5
 
 
@@ -327,23 +327,24 @@ def _group(
 def _further_labels(scores: FloatArray, wrong: IntArray, alpha: float, delta: float) -> int | None:
     """Return how many labels more would let a threshold pass, if they are like these."""
     n = len(scores)
-    accepted = np.unique(np.linspace(1, n, min(n, _N_PREFIXES)).astype(int))
-    errors = np.cumsum(wrong[np.argsort(-scores, kind="stable")])[accepted - 1]
-    hopeful = errors < alpha * accepted
-    prefixes = list(zip(accepted[hopeful].tolist(), errors[hopeful].tolist(), strict=True))
+    accepted = np.arange(1, n + 1)
+    share = np.cumsum(wrong[np.argsort(-scores, kind="stable")]) / accepted
     least = max(1, labels_needed(alpha, delta) - n)
-    if not prefixes:
+    hopeful = share < alpha
+    if not hopeful.any():
         # So few labels do not say anything yet.
         return least if n < labels_needed(alpha, delta) else None
+    # By the normal approximation a count passes with the fewest labels where this is largest.
+    best = int(np.argmax(np.where(hopeful, (alpha - share) ** 2 * accepted, -1.0)))
+    count, risk = best + 1, float(share[best])
 
     def suffices(further: int) -> bool:
-        total = n + further
-        starts = starting_counts(total, alpha, delta)
-        return bool(starts) and any(
-            count * total // n >= starts[0]
-            and binomial_tail(-(-n_wrong * total // n), count * total // n, alpha)
-            <= delta / len(starts)
-            for count, n_wrong in prefixes
+        reached = count * (n + further) // n
+        starts = starting_counts(n + further, alpha, delta)
+        return (
+            bool(starts)
+            and reached >= starts[0]
+            and binomial_tail(math.ceil(risk * reached), reached, alpha) <= delta / len(starts)
         )
 
     low, high = least - 1, least

@@ -8,6 +8,7 @@ import numpy as np
 
 from stratarouter.algorithms.tokenize import words
 from stratarouter.errors import InvalidInputError
+from stratarouter.route_vectors import encoded_texts
 from stratarouter.types import Alternative, Explanation
 
 if TYPE_CHECKING:
@@ -92,8 +93,9 @@ def _nearest_example(
     route = snapshot.routes[number]
     cosines = snapshot.vectors_of(number) @ embedding
     row = int(cosines.argmax())
-    named = snapshot.aligned[number] and row < len(route.texts)
-    text = route.texts[row] if named else f"(vector {row})"
+    texts = encoded_texts(route)
+    named = snapshot.aligned[number] and row < len(texts)
+    text = texts[row] if named else f"(vector {row})"
     return route.id, text, float(cosines[row])
 
 

@@ -17,7 +17,7 @@ from stratarouter.errors import (
     NoRoutesError,
     RouteNotFoundError,
 )
-from stratarouter.route_vectors import encode_routes, route_vectors, split_embeddings
+from stratarouter.route_vectors import completed, encode_routes, route_vectors, split_embeddings
 from stratarouter.scoring.pattern import PatternScorer
 from stratarouter.snapshot import EXTERNAL_ENCODER_ID
 
@@ -189,6 +189,8 @@ class Registry:
                 entries = split_embeddings(
                     list(self.routes.values()), embeddings, self.config.dimension
                 )
+                if self._chosen_encoder is not None:
+                    entries = completed(entries, self._chosen_encoder)
             self.adopt(
                 build_snapshot(
                     entries,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from stratarouter.algorithms.names import readable_name
 from stratarouter.algorithms.vectors import as_unit_rows
 from stratarouter.errors import (
     EmbeddingCountError,
@@ -21,7 +22,14 @@ if TYPE_CHECKING:
     from stratarouter.protocols import Encoder
     from stratarouter.types import FloatArray, Route
 
-__all__ = ["RouteVectors", "encode_routes", "route_vectors", "split_embeddings"]
+__all__ = [
+    "RouteVectors",
+    "completed",
+    "encode_routes",
+    "encoded_texts",
+    "route_vectors",
+    "split_embeddings",
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,7 +80,7 @@ def encode_routes(
     Returns
     -------
     list of RouteVectors
-        One per route, with a row per example and one for the description.
+        One per route, with a row per example, one for the description and one for a readable id.
 
     Raises
     ------
@@ -84,16 +92,66 @@ def encode_routes(
         for entry in known
         if entry.aligned
         # The description comes last and may have no vector.
-        for text, row in zip(entry.route.texts, entry.vectors, strict=False)
+        for text, row in zip(encoded_texts(entry.route), entry.vectors, strict=False)
     }
-    texts = [text for route in routes for text in route.texts]
+    texts = [text for route in routes for text in encoded_texts(route)]
     missing = [text for text in dict.fromkeys(texts) if text not in rows]
     if missing:
         rows.update(zip(missing, encoder.encode(missing), strict=True))
     return [
-        RouteVectors(route, np.stack([rows[text] for text in route.texts]), aligned=True)
+        RouteVectors(route, np.stack([rows[text] for text in encoded_texts(route)]), aligned=True)
         for route in routes
     ]
+
+
+def completed(entries: Sequence[RouteVectors], encoder: Encoder) -> list[RouteVectors]:
+    """Add vectors for descriptions and readable ids to vectors that were handed in for examples.
+
+    Parameters
+    ----------
+    entries : sequence of RouteVectors
+        Routes with vectors of the encoder.
+    encoder : Encoder
+        The checked encoder that made them.
+
+    Returns
+    -------
+    list of RouteVectors
+        The same routes; those whose vectors are not those of their texts are left alone.
+
+    Raises
+    ------
+    EncodingError
+        If the encoder fails.
+    """
+    missing = [
+        encoded_texts(entry.route)[len(entry.vectors) :] if entry.aligned else ()
+        for entry in entries
+    ]
+    if not any(missing):
+        return list(entries)
+    parts = _cut(encoder.encode([text for part in missing for text in part]), [*map(len, missing)])
+    return [
+        replace(entry, vectors=np.concatenate([entry.vectors, part])) if len(part) else entry
+        for entry, part in zip(entries, parts, strict=True)
+    ]
+
+
+def encoded_texts(route: Route) -> tuple[str, ...]:
+    """Return the texts that stand for a route where they can be encoded.
+
+    Parameters
+    ----------
+    route : Route
+        The route.
+
+    Returns
+    -------
+    tuple of str
+        Its examples, its description if there is one, and its id if that reads like words.
+    """
+    name = readable_name(route.id)
+    return (*route.texts, name) if name else route.texts
 
 
 def route_vectors(route: Route, embeddings: Any, dimension: int) -> RouteVectors:

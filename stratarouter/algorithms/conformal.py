@@ -125,7 +125,7 @@ def clopper_pearson_upper(n_wrong: int, n: int, delta: float) -> float:
         raise InvalidInputError(f"need 0 <= n_wrong <= n, got {n_wrong} of {n}")
     if n_wrong == n:
         return 1.0
-    low, high = n_wrong / n, 1.0
+    low, high = 0.0, 1.0
     while low < (middle := (low + high) / 2.0) < high:
         if binomial_tail(n_wrong, n, middle) > delta:
             low = middle

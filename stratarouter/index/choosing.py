@@ -20,8 +20,19 @@ if TYPE_CHECKING:
 
 __all__ = ["IndexReport", "choose_index"]
 
-# A search visits about 15 rows per unit of breadth, in leaps through memory, where the product
-# reads all rows at full speed. TABLE
+# Measured with sentence embeddings of width 384, one thread, the two searched by turns; how many
+# times faster the graph is, and its recall at 10:
+#
+#     rows      breadth 50       breadth 100      breadth 200
+#      1,000     0.9  0.999       0.7  1.000       0.5  1.000
+#      3,000     1.3  0.997       0.9  0.999       1.0  0.999
+#      5,000     3.5  0.998       2.4  0.999       1.6  0.999
+#     10,000     6.4  0.995       4.2  0.999       2.7  0.999
+#     30,000    16.2  0.992      11.2  0.997       7.0  0.998
+#
+# From 5,000 rows on the product no longer fits the cache that the encoder uses as well. Where it
+# does, the graph is about twice as fast at 5,000 rows; below it gains less than its build costs.
+# Among random vectors it finds only 38 % at 10,000 rows and breadth 50, hence the probes.
 _ROWS_PER_BREADTH = 100
 
 _LEAST_RECALL = 0.99

@@ -17,6 +17,9 @@ __all__ = ["HnswIndex"]
 
 # A row found instead of one that is as near to the probe is no miss; float32 sums differ by less.
 _TIE = 1e-6
+# With this share of another row, vectors are about as hard to search for as held-out sentences are
+# among 5,000 to 20,000 others; the rows themselves are easier, their midpoints far harder.
+_FAR_SHARE = 0.4
 # Similarities of probes to rows are held for so many pairs at a time, 16 MiB.
 _BLOCK_PAIRS = 1 << 22
 
@@ -147,12 +150,12 @@ class HnswIndex:
         return rows, distances[0][order]
 
     def recall(self, n_probes: int, k: int, rng: np.random.Generator) -> float:
-        """Return the share of true nearest rows that searches find, between the rows.
+        """Return the share of the true nearest rows that searches find, beside the rows.
 
         Parameters
         ----------
         n_probes : int
-            Number of vectors to search for; each lies between two random rows, nearer to one.
+            Number of vectors to search for; each lies near a random row, aside towards another.
         k : int
             How many rows each search returns, >= 1.
         rng : numpy.random.Generator
@@ -164,8 +167,7 @@ class HnswIndex:
             Recall at `k`.
         """
         near, far = rng.integers(len(self.matrix), size=(2, n_probes))
-        share = rng.random((n_probes, 1), dtype=np.float32)
-        probes = self.matrix[near] + share * self.matrix[far]
+        probes = self.matrix[near] + _FAR_SHARE * self.matrix[far]
         lengths = np.linalg.norm(probes, axis=1, keepdims=True)
         return self.recall_for(probes / np.maximum(lengths, _TIE), k)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stratarouter.algorithms.bm25 import Bm25, compile_bm25
+from stratarouter.algorithms.names import readable_name
 from stratarouter.algorithms.tokenize import words
 
 if TYPE_CHECKING:
@@ -47,5 +48,5 @@ def route_words(route: Route) -> list[str]:
     list of str
         All words, repeats kept.
     """
-    texts = (*route.texts, *route.keywords * KEYWORD_EMPHASIS)
+    texts = (*route.texts, readable_name(route.id), *route.keywords * KEYWORD_EMPHASIS)
     return [word for text in texts for word in words(text)]
