@@ -18,12 +18,12 @@ from stratarouter.scoring.semantic import SemanticScorer
 from stratarouter.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from stratarouter.calibration import ConfidenceMap
     from stratarouter.config import RouterConfig
 
-__all__ = ["build_snapshot", "cross_fitted_confidence", "entries_of"]
+__all__ = ["build_snapshot", "cross_fitted_confidence", "entries_of", "require_fallback"]
 
 
 def build_snapshot(
@@ -33,6 +33,7 @@ def build_snapshot(
     encoder_id: str,
     version: int,
     inherited: tuple[ConfidenceMap, ConfidenceMap] | None = None,
+    earlier: Snapshot | None = None,
 ) -> Snapshot:
     """Make a snapshot from routes and their vectors.
 
@@ -49,6 +50,8 @@ def build_snapshot(
     inherited : (ConfidenceMap, ConfidenceMap), optional
         Confidence in use and confidence of the last build, of the snapshot that this one replaces;
         None fits a new one on the routes' own examples.
+    earlier : Snapshot, optional
+        Another snapshot; patterns that it has compiled are not compiled again.
 
     Returns
     -------
@@ -68,14 +71,14 @@ def build_snapshot(
         raise NoRoutesError("the router has no routes; add some with add_routes()")
     routes = tuple(entry.route for entry in entries)
     positions = {route.id: number for number, route in enumerate(routes)}
-    _require_fallback(config.fallback_route, positions)
+    require_fallback(config.fallback_route, positions)
     sizes = [len(entry.vectors) for entry in entries]
     vectors = np.ascontiguousarray(np.concatenate([entry.vectors for entry in entries]))
     vectors.setflags(write=False)
     scorer = HybridScorer(
         SemanticScorer(vectors, np.append(0, np.cumsum(sizes))),
         compile_keywords(routes),
-        PatternScorer(routes),
+        PatternScorer(routes, None if earlier is None else earlier.scorer.pattern),
         FusionWeights(config.dense_weight, config.bm25_weight, config.rule_weight),
         config.max_candidates,
     )
@@ -154,9 +157,23 @@ def entries_of(snapshot: Snapshot) -> list[RouteVectors]:
     ]
 
 
-def _require_fallback(fallback_route: str | None, positions: dict[str, int]) -> None:
-    if fallback_route is not None and fallback_route not in positions:
-        hint = nearest_name_hint(fallback_route, positions)
+def require_fallback(fallback_route: str | None, known: Collection[str]) -> None:
+    """Refuse a fallback route that does not exist.
+
+    Parameters
+    ----------
+    fallback_route : str or None
+        Id of the fallback route; None is always fine.
+    known : collection of str
+        Ids of the routes.
+
+    Raises
+    ------
+    ConfigurationError
+        If it is not among them.
+    """
+    if fallback_route is not None and fallback_route not in known:
+        hint = nearest_name_hint(fallback_route, known)
         raise ConfigurationError(
             f"fallback_route {fallback_route!r} is not a registered route{hint}"
         )

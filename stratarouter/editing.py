@@ -80,8 +80,12 @@ class RouteEditor:
         ------
         DuplicateRouteError
             If the id is taken and `replace` is False.
+        InvalidPatternError
+            If a pattern is not usable.
         EncoderRequiredError
             If the router is built from vectors from outside and none are given.
+        EncoderMismatchError
+            If `embeddings` are given to a router that was built from text by the default encoder.
         """
         by_id = None if embeddings is None else {checked_route(route).id: embeddings}
         self._registry.add([checked_route(route)], by_id, overwrite=replace)
@@ -109,9 +113,13 @@ class RouteEditor:
         Raises
         ------
         DuplicateRouteError
-            If an id is taken, or occurs twice, and `replace` is False.
+            If an id is taken and `replace` is False, or an id occurs twice.
+        InvalidPatternError
+            If a pattern is not usable.
         EncoderRequiredError
             If the router is built from vectors from outside and some are missing.
+        EncoderMismatchError
+            If `embeddings` are given to a router that was built from text by the default encoder.
         """
         self._registry.add(checked_routes(routes), embeddings, overwrite=replace)
 

@@ -93,15 +93,16 @@ def check_labels(snapshot: Snapshot, n_queries: int, labels: Sequence[str | None
     RouteNotFoundError
         If a label is no route.
     """
-    if isinstance(labels, str) or len(labels) != n_queries:
+    is_list = hasattr(labels, "__len__") and not isinstance(labels, (str, bytes))
+    if not is_list or len(labels) != n_queries:
+        given = f"{len(labels)} labels" if is_list else f"a {type(labels).__name__}"
         raise InvalidInputError(
-            f"need one label per query (None for out of scope), got {len(labels)} labels "
-            f"for {n_queries} queries"
+            f"need one label per query (None for out of scope), got {given} for {n_queries} queries"
         )
     if not n_queries:
         raise InvalidInputError("need at least one labelled query")
     for label in labels:
-        if label is not None and label not in snapshot.positions:
+        if not _is_label(label, snapshot):
             raise RouteNotFoundError(str(label), snapshot.positions)
 
 
@@ -214,9 +215,15 @@ def best_share(
             right += int(again.routes[again.leader()]) == target
         accuracies.append(right / len(inside))
     best = max(accuracies)
-    error = (best * (1.0 - best) / len(inside)) ** 0.5
+    # With two more right and two more wrong, else a perfect share would have no error at all.
+    likely = (best * len(inside) + 2.0) / (len(inside) + 4.0)
+    error = (likely * (1.0 - likely) / len(inside)) ** 0.5
     good = [accuracy >= best - error for accuracy in accuracies]
     return shares[good.index(True)]
+
+
+def _is_label(label: object, snapshot: Snapshot) -> bool:
+    return label is None or (isinstance(label, str) and label in snapshot.positions)
 
 
 def _reweighed(snapshot: Snapshot, share: float) -> Snapshot:
@@ -224,7 +231,11 @@ def _reweighed(snapshot: Snapshot, share: float) -> Snapshot:
         return snapshot
     config = replace(snapshot.config, dense_weight=share, bm25_weight=1.0 - share)
     return build_snapshot(
-        entries_of(snapshot), config, encoder_id=snapshot.encoder_id, version=snapshot.version
+        entries_of(snapshot),
+        config,
+        encoder_id=snapshot.encoder_id,
+        version=snapshot.version,
+        earlier=snapshot,
     )
 
 

@@ -33,17 +33,17 @@ class PatternScorer:
         If a pattern is not usable.
     """
 
-    __slots__ = ("_compiled", "_matchers", "_overrides", "_owners")
+    __slots__ = ("_matchers", "_overrides", "_owners", "compiled")
 
     def __init__(self, routes: Sequence[Route], earlier: PatternScorer | None = None) -> None:
-        known = {} if earlier is None else earlier._compiled
-        patterns = {pattern for route in routes for pattern in route.patterns}
-        self._compiled: dict[str, PatternMatcher] = {
+        known = {} if earlier is None else earlier.compiled
+        patterns = dict.fromkeys(pattern for route in routes for pattern in route.patterns)
+        self.compiled: dict[str, PatternMatcher] = {
             pattern: known[pattern] if pattern in known else compile_pattern(pattern)
             for pattern in patterns
         }
         self._matchers: dict[int, list[PatternMatcher]] = {
-            number: [self._compiled[pattern] for pattern in route.patterns]
+            number: [self.compiled[pattern] for pattern in route.patterns]
             for number, route in enumerate(routes)
             if route.patterns
         }
