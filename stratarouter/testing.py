@@ -189,6 +189,10 @@ def sample_routes() -> list[Route]:
     >>> [route.id for route in sample_routes()]
     ['billing', 'delivery', 'returns', 'account']
     """
+    return [*_order_routes(), *_customer_routes()]
+
+
+def _order_routes() -> list[Route]:
     return [
         Route(
             "billing",
@@ -216,6 +220,11 @@ def sample_routes() -> list[Route]:
             patterns=["tracking number"],
             metadata={"team": "logistics"},
         ),
+    ]
+
+
+def _customer_routes() -> list[Route]:
+    return [
         Route(
             "returns",
             examples=[

@@ -139,8 +139,7 @@ def test_a_loaded_router_can_be_changed_like_the_saved_one(tmp_path: Path) -> No
         each.add(Route("new", examples=["something new", "déjà vu"]))
         each.remove_route("returns")
         each.build_index()
-        fit_free = each.version
-        assert fit_free == 4
+        assert each.version == 4
 
     assert_decides_alike(router, loaded)
 
