@@ -20,7 +20,7 @@ from stratarouter.snapshot import Snapshot
 from stratarouter.training import TrainingRows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from stratarouter.config import RouterConfig
     from stratarouter.types import Route
@@ -30,6 +30,7 @@ __all__ = [
     "build_snapshot",
     "change_snapshot",
     "entries_of",
+    "require_fallback",
     "thresholds_of",
     "training_rows",
 ]
@@ -166,9 +167,7 @@ def assemble(
     if not entries:
         raise NoRoutesError("the router has no routes; add some with add_routes()")
     routes = [entry.route for entry in entries]
-    _require_fallback(
-        config.fallback_route, {route.id: number for number, route in enumerate(routes)}
-    )
+    require_fallback(config.fallback_route, [route.id for route in routes])
     vectors = np.ascontiguousarray(np.concatenate([entry.vectors for entry in entries]))
     vectors.setflags(write=False)
     offsets = np.append(0, np.cumsum([len(entry.vectors) for entry in entries]))
@@ -264,9 +263,23 @@ def thresholds_of(routes: Sequence[Route], config: RouterConfig) -> tuple[float,
     )
 
 
-def _require_fallback(fallback_route: str | None, positions: dict[str, int]) -> None:
-    if fallback_route is not None and fallback_route not in positions:
-        hint = nearest_name_hint(fallback_route, positions)
+def require_fallback(fallback_route: str | None, known: Collection[str]) -> None:
+    """Refuse a fallback route that does not exist.
+
+    Parameters
+    ----------
+    fallback_route : str or None
+        Id of the fallback route; None is always fine.
+    known : collection of str
+        Ids of the routes.
+
+    Raises
+    ------
+    ConfigurationError
+        If it is not among them.
+    """
+    if fallback_route is not None and fallback_route not in known:
+        hint = nearest_name_hint(fallback_route, known)
         raise ConfigurationError(
             f"fallback_route {fallback_route!r} is not a registered route{hint}"
         )

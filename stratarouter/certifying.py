@@ -129,7 +129,10 @@ class Certificate:
         }
 
     def __str__(self) -> str:
-        claim = f"P(wrong | accepted) <= {self.alpha:.2%} with confidence {1.0 - self.delta:.2%}"
+        claim = (
+            f"P(wrong | accepted) <= {100.0 * self.alpha:.4g}% "
+            f"with confidence {100.0 * (1.0 - self.delta):.4g}%"
+        )
         if self.holds:
             lines = [f"certified: {claim}", *self._evidence(), *self._refusals()]
         else:
@@ -220,11 +223,11 @@ def certify(
     --------
     >>> confidences = np.linspace(0.99, 0.2, 400)
     >>> print(certify(confidences, np.arange(400) % 50 < 48, alpha=0.1, delta=0.05))
-    certified: P(wrong | accepted) <= 10.00% with confidence 95.00%
+    certified: P(wrong | accepted) <= 10% with confidence 95%
       least confidence: all routes 0.0000
       accepted 400 of 400 labelled queries (100.0%), 16 of them wrong (4.00%); upper bound 6.01%
     >>> print(certify(np.full(40, 0.9), np.ones(40), alpha=0.05, delta=0.05))
-    not certified: P(wrong | accepted) <= 5.00% with confidence 95.00% cannot be shown from 40 \
+    not certified: P(wrong | accepted) <= 5% with confidence 95% cannot be shown from 40 \
 labelled queries
       nothing is accepted; about 19 more labels are needed
     """
@@ -289,7 +292,9 @@ def _partition(
 def _routes_of_their_own(counts: Counter[str], alpha: float, delta: float) -> list[str]:
     """Return the most frequent routes, as many as have enough labels and leave enough."""
     by_count = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    for n_own in range(len(by_count), 0, -1):
+    n = sum(counts.values())
+    most = n // (_LABELS_OF_ITS_OWN * labels_needed(alpha, delta))
+    for n_own in range(min(most, len(by_count)), 0, -1):
         n_others = sum(count for _, count in by_count[n_own:])
         n_parts = n_own + (n_others > 0)
         enough = _LABELS_OF_ITS_OWN * labels_needed(alpha, delta / n_parts)
@@ -328,13 +333,15 @@ def _further_labels(scores: FloatArray, wrong: IntArray, alpha: float, delta: fl
     """Return how many labels more would let a threshold pass, if they are like these."""
     n = len(scores)
     accepted = np.arange(1, n + 1)
-    share = np.cumsum(wrong[np.argsort(-scores, kind="stable")]) / accepted
+    errors = np.cumsum(wrong[np.argsort(-scores, kind="stable")])
     least = max(1, labels_needed(alpha, delta) - n)
-    hopeful = share < alpha
+    # The median of a Poisson rate after k events lies at k + 2/3: at least even odds are asked for,
+    # so that a handful of right answers at the top counts for nothing.
+    hopeful = errors + 2 / 3 < alpha * accepted
     if not hopeful.any():
-        # So few labels do not say anything yet.
         return least if n < labels_needed(alpha, delta) else None
     # By the normal approximation a count passes with the fewest labels where this is largest.
+    share = errors / accepted
     best = int(np.argmax(np.where(hopeful, (alpha - share) ** 2 * accepted, -1.0)))
     count, risk = best + 1, float(share[best])
 

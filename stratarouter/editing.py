@@ -84,6 +84,8 @@ class RouteEditor:
             If a pattern is not usable.
         EncoderRequiredError
             If the router is built from vectors from outside and none are given.
+        EncoderMismatchError
+            If `embeddings` are given to a router that was built from text by the default encoder.
         """
         by_id = None if embeddings is None else {checked_route(route).id: embeddings}
         self._registry.add([checked_route(route)], by_id, overwrite=replace)
@@ -116,6 +118,8 @@ class RouteEditor:
             If a pattern is not usable.
         EncoderRequiredError
             If the router is built from vectors from outside and some are missing.
+        EncoderMismatchError
+            If `embeddings` are given to a router that was built from text by the default encoder.
         """
         self._registry.add(checked_routes(routes), embeddings, overwrite=replace)
 

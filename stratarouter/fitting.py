@@ -92,15 +92,16 @@ def check_labels(snapshot: Snapshot, n_queries: int, labels: Sequence[str | None
     RouteNotFoundError
         If a label is no route.
     """
-    if isinstance(labels, str) or len(labels) != n_queries:
+    is_list = hasattr(labels, "__len__") and not isinstance(labels, (str, bytes))
+    if not is_list or len(labels) != n_queries:
+        given = f"{len(labels)} labels" if is_list else f"a {type(labels).__name__}"
         raise InvalidInputError(
-            f"need one label per query (None for out of scope), got {len(labels)} labels "
-            f"for {n_queries} queries"
+            f"need one label per query (None for out of scope), got {given} for {n_queries} queries"
         )
     if not n_queries:
         raise InvalidInputError("need at least one labelled query")
     for label in labels:
-        if label is not None and label not in snapshot.positions:
+        if not _is_label(label, snapshot):
             raise RouteNotFoundError(str(label), snapshot.positions)
 
 
@@ -169,6 +170,10 @@ def fit_to_queries(
     scorer = snapshot.scorer.revised(weights, snapshot.scorer.head)
     version = snapshot.version + 1
     return replace(snapshot, scorer=scorer, confidence=confidence, version=version), report
+
+
+def _is_label(label: object, snapshot: Snapshot) -> bool:
+    return label is None or (isinstance(label, str) and label in snapshot.positions)
 
 
 def _held_out(outcomes: Sequence[Outcome], snapshot: Snapshot) -> FloatArray:

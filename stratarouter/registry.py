@@ -5,7 +5,12 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from stratarouter.building import build_snapshot, change_snapshot, entries_of
+from stratarouter.building import (
+    build_snapshot,
+    change_snapshot,
+    entries_of,
+    require_fallback,
+)
 from stratarouter.encoders.base import ensure_encoder
 from stratarouter.encoders.hashing import HashingEncoder
 from stratarouter.errors import (
@@ -100,6 +105,8 @@ class Registry:
             If a pattern is not usable.
         EncoderRequiredError
             If the router is built and vectors are missing that cannot be encoded.
+        EncoderMismatchError
+            If vectors are handed in to a router that was built from text by the default encoder.
         """
         with self.lock:
             merged = dict(self.routes)
@@ -107,9 +114,8 @@ class Registry:
                 if route.id in merged and not overwrite:
                     raise DuplicateRouteError(route.id)
                 merged[route.id] = route
-            if self.snapshot is None:
-                # Found here rather than by the first build, where the route is hard to recognise.
-                PatternScorer(routes)
+            # Bad patterns are found before anything is encoded, and not only by the first build.
+            PatternScorer(routes, None if self.snapshot is None else self.snapshot.scorer.pattern)
             self._publish(
                 merged, self._vectors_of({route.id: route for route in routes}, embeddings)
             )
@@ -177,15 +183,17 @@ class Registry:
         NoRoutesError
             If there are no routes.
         EncoderMismatchError
-            If `encoder_id` is not that of the chosen encoder.
+            If `encoder_id` is not that of the encoder whose vectors are taken.
         """
         with self.lock:
             if not self.routes:
                 raise NoRoutesError("the router has no routes; add some with add_routes()")
+            # Before anything is encoded, which may cost money.
+            require_fallback(self.config.fallback_route, self.routes)
+            source = self._source_of(encoder_id, new_vectors=embeddings is not None)
             if embeddings is None:
-                entries, source = self._entries(self.routes, {})
+                entries, _ = self._entries(self.routes, {})
             else:
-                source = self._source_of(encoder_id)
                 entries = split_embeddings(
                     list(self.routes.values()), embeddings, self.config.dimension
                 )
@@ -324,17 +332,31 @@ class Registry:
         for route_id in embeddings:
             if route_id not in routes:
                 raise RouteNotFoundError(str(route_id), routes)
+        if self.snapshot is not None and self._chosen_encoder is None and self.encoder is not None:
+            # Built from text by the default encoder, which nobody chose for the vectors.
+            raise EncoderMismatchError(self.encoder_id, EXTERNAL_ENCODER_ID)
         return {
             route_id: route_vectors(routes[route_id], matrix, self.config.dimension)
             for route_id, matrix in embeddings.items()
         }
 
-    def _source_of(self, encoder_id: str | None) -> str:
-        if self._chosen_encoder is None:
-            return EXTERNAL_ENCODER_ID if encoder_id is None else encoder_id
-        if encoder_id is not None and encoder_id != self._chosen_encoder.encoder_id:
-            raise EncoderMismatchError(self._chosen_encoder.encoder_id, encoder_id)
-        return self._chosen_encoder.encoder_id
+    def _source_of(self, encoder_id: str | None, *, new_vectors: bool) -> str:
+        """Return the identity of the vectors that a build takes, given what the caller calls it."""
+        _require_name(encoder_id)
+        if self._chosen_encoder is not None:
+            known = self._chosen_encoder.encoder_id
+        else:
+            known = EXTERNAL_ENCODER_ID if new_vectors else self.encoder_id
+        if encoder_id is None or encoder_id == known:
+            return known
+        if known != EXTERNAL_ENCODER_ID:
+            raise EncoderMismatchError(known, encoder_id)
+        return encoder_id
+
+
+def _require_name(encoder_id: object) -> None:
+    if encoder_id is not None and not (isinstance(encoder_id, str) and encoder_id.strip()):
+        raise InvalidInputError(f"encoder_id must be a non-empty string, got {encoder_id!r}")
 
 
 def _moved(

@@ -97,6 +97,7 @@ class Pipeline:
             Whatever went wrong.
         """
         decision = request.decision
+        plan: ExecutionPlan | None = None
         try:
             if decision is None:
                 decision = await self._decide(request)
@@ -104,7 +105,9 @@ class Pipeline:
             answer = _NOBODY if plan is None else await self._answer(plan)
         except BaseException as error:
             route_id = None if decision is None else decision.route_id
-            self._report(request, route_id, _NOBODY, error)
+            call = None if plan is None else plan.call
+            provider = call.provider if isinstance(call, ProviderCall) else None
+            self._report(request, route_id, Answer(response=None, provider=provider), error)
             raise
         self._report(request, decision.route_id, answer)
         metadata: dict[str, Any] = {"model": answer.model, "tokens_used": answer.tokens}

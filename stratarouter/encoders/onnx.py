@@ -179,11 +179,11 @@ class OnnxEncoder(BaseEncoder):
 
     def _tokens(self, text: str) -> list[int]:
         text = text[: self._max_characters]
+        if not text.isascii():
+            # Half a surrogate pair is no character, and no reason to lose a query.
+            text = text.encode("utf-8", "replace").decode()
         try:
             ids: list[int] = self._tokenizer.encode(text).ids
-        except UnicodeEncodeError:
-            # Half a surrogate pair is no character, and no reason to lose a query.
-            return self._tokens(text.encode("utf-8", "replace").decode())
         except Exception as error:  # re-raised: tokenizers raises the bare class
             raise EncodingError(f"the tokenizer failed at {text[:60]!r}: {error}") from error
         if not ids:

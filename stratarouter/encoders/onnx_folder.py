@@ -128,7 +128,7 @@ def _find_tokenizer(folder: Path, model: Path) -> Path:
     )
 
 
-def _length(folder: Path, config: dict[str, Any], wanted: int | None) -> int:
+def _length(folder: Path, config: dict[str, Any], wanted: object) -> int:
     limit = _position_limit(config)
     if wanted is not None:
         if isinstance(wanted, bool) or not isinstance(wanted, int) or wanted <= 0:

@@ -121,6 +121,50 @@ async def test_without_a_cache_every_query_is_asked() -> None:
     assert not any(result.cache_hit for result in results)
 
 
+async def test_a_cache_of_ones_own_is_switched_off_as_well() -> None:
+    client = EchoClient()
+    bridge = CoreRuntimeBridge(RuntimeConfig(cache_enabled=False), cache=CacheManager())
+    async with bridge:
+        bridge.bind("billing", client=client)
+        for _ in range(2):
+            await bridge.execute(make_decision())
+
+    assert (bridge.cache, client.calls) == (None, 2)
+
+
+@pytest.mark.parametrize(
+    ("config", "entries"),
+    [
+        (RuntimeConfig(cache_max_entries=2), 2),
+        (RuntimeConfig(cache_max_size_mb=0.001), 1),
+        (RuntimeConfig(), 4),
+    ],
+)
+async def test_the_cache_keeps_to_the_limits_of_the_settings(
+    config: RuntimeConfig, entries: int
+) -> None:
+    async with CoreRuntimeBridge(config) as bridge:
+        bridge.bind("billing", client=EchoClient())
+        for query in "abcd":
+            await bridge.execute(make_decision("billing", query))
+        assert bridge.cache is not None
+
+        assert (await bridge.cache.stats())["entries"] == entries
+
+
+async def test_no_answer_gets_older_than_the_settings_allow() -> None:
+    clock = ManualClock()
+    config = RuntimeConfig(cache_ttl=100, cache_max_age=10)
+    async with CoreRuntimeBridge(config, clock=clock) as bridge:
+        bridge.bind("billing", client=EchoClient())
+        hits = []
+        for advance_s in (0, 9, 1):
+            clock.advance(advance_s)
+            hits.append((await bridge.execute(make_decision())).cache_hit)
+
+    assert hits == [False, True, False]
+
+
 async def test_answers_end_with_their_life() -> None:
     clock = ManualClock()
     client = EchoClient()

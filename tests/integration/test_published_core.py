@@ -1,0 +1,1 @@
+"""The published spellings of the router."""

@@ -1,0 +1,315 @@
+"""Fitting a built router to labelled queries."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+from stratarouter import InvalidInputError, Route, RouteNotFoundError, Router
+from stratarouter.algorithms.fusion import FusionWeights
+from stratarouter.algorithms.metrics import expected_calibration_error
+from stratarouter.calibration import MIN_OUTCOMES, MIN_OUTCOMES_ISOTONIC
+from stratarouter.fitting import FitReport, best_share
+from stratarouter.scoring.hybrid import ScoredCandidates
+
+DIMENSION = 16
+N_ROUTES = 6
+
+
+@dataclass
+class World:
+    """Queries around the centres of routes, some of them foreign, with the right labels."""
+
+    queries: list[str]
+    labels: list[str | None]
+    embeddings: np.ndarray
+
+
+def centres() -> np.ndarray:
+    rows: np.ndarray = np.random.default_rng(99).normal(size=(N_ROUTES, DIMENSION))
+    return rows
+
+
+def world(n: int, seed: int, *, foreign: float = 0.2, noise: float = 1.2) -> World:
+    rng = np.random.default_rng(seed)
+    owners = rng.integers(0, N_ROUTES, n)
+    is_foreign = rng.random(n) < foreign
+    base = np.where(is_foreign[:, None], 0.3 * rng.normal(size=(n, DIMENSION)), centres()[owners])
+    return World(
+        queries=[f"query {place}" for place in range(n)],
+        labels=[
+            None if strange else f"r{owner}"
+            for owner, strange in zip(owners.tolist(), is_foreign.tolist(), strict=True)
+        ],
+        embeddings=base + noise * rng.normal(size=(n, DIMENSION)),
+    )
+
+
+def built(n_examples: int = 8, routes: list[Route] | None = None, **options: Any) -> Router:
+    router = Router(dimension=DIMENSION, **options)
+    own = [
+        Route(f"r{number}", examples=[f"r{number} e{place}" for place in range(n_examples)])
+        for number in range(N_ROUTES)
+    ]
+    router.add_routes(own)
+    rng = np.random.default_rng(7)
+    vectors = np.repeat(centres(), n_examples, axis=0)
+    vectors += 0.6 * rng.normal(size=vectors.shape)
+    if routes:
+        router.add_routes(routes)
+        vectors = np.vstack([vectors, rng.normal(size=(len(routes), DIMENSION))])
+    router.build_index(vectors)
+    return router
+
+
+def fit(router: Router, data: World) -> FitReport:
+    return router.fit(data.queries, data.labels, data.embeddings)
+
+
+def confidences(router: Router, data: World) -> tuple[np.ndarray, np.ndarray]:
+    results = router.route_batch(data.queries, data.embeddings)
+    best = [
+        result.route_id if result.matched else result.alternatives[0].route_id for result in results
+    ]
+    right = [candidate == label for candidate, label in zip(best, data.labels, strict=True)]
+    return np.array([result.confidence for result in results]), np.array(right)
+
+
+# What a fit learns -------------------------------------------------------------------------------
+
+
+def test_confidences_fit_unseen_queries_after_the_fit() -> None:
+    router, unseen = built(), world(3_000, seed=2)
+    before = expected_calibration_error(*confidences(router, unseen))
+
+    report = fit(router, world(1_500, seed=1))
+
+    after = expected_calibration_error(*confidences(router, unseen))
+    assert after < 0.04 < before
+    assert report.ece_held_out == pytest.approx(after, abs=0.03)
+    assert report.ece_held_out < report.ece_before
+    assert router.route("query", unseen.embeddings[0]).calibrated
+
+
+def test_labelled_foreign_queries_make_foreign_queries_less_sure() -> None:
+    foreign = world(400, seed=3, foreign=1.0)
+    unaware, aware = built(), built()
+
+    fit(unaware, world(1_500, seed=1, foreign=0.0))
+    fit(aware, world(1_500, seed=1, foreign=0.4))
+
+    assert confidences(aware, foreign)[0].mean() < 0.5 * confidences(unaware, foreign)[0].mean()
+
+
+def test_queries_that_are_all_foreign_can_be_learned_from() -> None:
+    router = built()
+
+    report = fit(router, world(200, seed=3, foreign=1.0))
+
+    assert report.n_out_of_scope == report.n == 200
+    assert math.isnan(report.accuracy)
+    assert confidences(router, world(50, seed=4, foreign=1.0))[0].max() < 0.5
+
+
+def test_overrides_are_learned_apart() -> None:
+    urgent = Route("urgent", examples=["x"], patterns=["urgent"], pattern_mode="override")
+    router = built(routes=[urgent])
+    data = world(60, seed=5)
+    override = World(
+        [f"urgent {place}" for place in range(40)],
+        ["r0" if place % 2 else "urgent" for place in range(40)],
+        np.ones((40, DIMENSION)),
+    )
+    router.fit(
+        data.queries + override.queries,
+        data.labels + override.labels,
+        np.vstack([data.embeddings, override.embeddings]),
+    )
+
+    # 20 of 40 were right, on top of 20 pseudo-observations of 0.99.
+    expected = (20 + 20 * 0.99) / 60
+    assert router.route("urgent!", np.ones(DIMENSION)).confidence == pytest.approx(expected)
+
+
+# What a fit leaves alone -------------------------------------------------------------------------
+
+
+def test_routes_vectors_and_winners_stay() -> None:
+    router, unseen = built(), world(200, seed=6)
+    routes = router.routes
+    scores = [
+        result.scores.semantic for result in router.route_batch(unseen.queries, unseen.embeddings)
+    ]
+
+    fit(router, world(400, seed=1))
+
+    assert router.routes == routes
+    again = router.route_batch(unseen.queries, unseen.embeddings)
+    assert [result.scores.semantic for result in again] == pytest.approx(scores, abs=1e-6)
+
+
+def test_a_fit_is_a_new_version() -> None:
+    router = built()
+    before = router.version
+
+    fit(router, world(50, seed=1))
+
+    assert router.version == before + 1
+
+
+def test_equal_fits_give_equal_confidences_however_often() -> None:
+    once, twice = built(), built()
+    fit(once, world(300, seed=1))
+    for _ in range(2):
+        fit(twice, world(300, seed=1))
+    unseen = world(100, seed=2)
+
+    assert confidences(once, unseen)[0].tolist() == confidences(twice, unseen)[0].tolist()
+
+
+@pytest.mark.parametrize("n", [1, MIN_OUTCOMES - 1])
+def test_too_few_queries_change_no_confidence(n: int) -> None:
+    router, unseen = built(), world(100, seed=2)
+    fit(router, world(300, seed=1))
+    before, _ = confidences(router, unseen)
+
+    report = fit(router, world(n, seed=9))
+
+    assert report.method == "unchanged"
+    assert "too few" in str(report)
+    assert confidences(router, unseen)[0].tolist() == before.tolist()
+
+
+def test_the_fit_outlives_added_routes_but_not_a_build() -> None:
+    router, unseen = built(), world(50, seed=2)
+    fit(router, world(800, seed=1))
+    fitted, _ = confidences(router, unseen)
+
+    extra = np.full(DIMENSION, 1e-3)
+    extra[0] = -1.0
+    router.add_route(Route("extra", examples=["x"]), embeddings=extra)
+    router.remove_route("extra")
+    assert confidences(router, unseen)[0] == pytest.approx(fitted)
+
+    router.build_index()
+    assert not np.allclose(confidences(router, unseen)[0], fitted)
+
+
+# The report --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("n", "method"),
+    [
+        (MIN_OUTCOMES, "logistic"),
+        (MIN_OUTCOMES_ISOTONIC - 1, "logistic"),
+        (MIN_OUTCOMES_ISOTONIC, "isotonic"),
+    ],
+)
+def test_the_report_names_method_and_counts(n: int, method: str) -> None:
+    data = world(n, seed=1)
+
+    report = fit(built(), data)
+
+    assert (report.n, report.n_out_of_scope) == (n, data.labels.count(None))
+    assert report.method == method
+    assert method in str(report)
+    assert report.to_dict()["method"] == method
+
+
+def test_the_accuracy_is_that_of_the_best_candidates() -> None:
+    router, data = built(), world(300, seed=1, noise=3.0)
+    inside = np.array([label is not None for label in data.labels])
+
+    report = fit(router, data)
+
+    assert report.accuracy == pytest.approx(confidences(router, data)[1][inside].mean())
+    assert 0.2 < report.accuracy < 0.99
+
+
+# The share of the scores -------------------------------------------------------------------------
+
+
+def scored(semantic: list[float], keyword: list[float]) -> ScoredCandidates:
+    one, other = np.array(semantic), np.array(keyword)
+    return ScoredCandidates(np.arange(len(one)), one, other, None, one)
+
+
+PRESENT = FusionWeights(0.7, 0.3, 0.1)
+
+
+def test_the_present_share_stays_where_it_is_as_good_as_any() -> None:
+    entries = [scored([0.9, 0.1], [0.9, 0.1])] * 50
+
+    assert best_share(entries, [0] * 50, PRESENT) == pytest.approx(0.7)
+
+
+def test_a_clearly_better_share_is_taken_the_nearest_of_them() -> None:
+    # The first route is right and wins only while the keyword score weighs more than half.
+    entries = [scored([0.4, 0.6], [0.61, 0.4])] * 50
+
+    assert best_share(entries, [0] * 50, PRESENT) == pytest.approx(0.5)
+
+
+def test_a_difference_within_chance_does_not_move_the_share() -> None:
+    entries = [scored([0.9, 0.1], [0.9, 0.1])] * 49 + [scored([0.4, 0.6], [0.61, 0.4])]
+
+    assert best_share(entries, [0] * 49 + [0], PRESENT) == pytest.approx(0.7)
+
+
+def test_few_or_foreign_queries_do_not_move_the_share() -> None:
+    entries = [scored([0.4, 0.6], [0.61, 0.4])] * 50
+
+    assert best_share(entries[: MIN_OUTCOMES - 1], [0] * (MIN_OUTCOMES - 1), PRESENT) == 0.7
+    assert best_share(entries, [None] * 50, PRESENT) == 0.7
+
+
+def test_the_chosen_share_is_in_the_settings() -> None:
+    router = Router(dimension=2, threshold=0.0)
+    router.add_routes([Route("a", examples=["apple"]), Route("b", examples=["berry"])])
+    router.build_index([[1, 0], [0, 1]])
+    # The vectors mislead, the words tell the truth.
+    queries = ["apple", "berry"] * 30
+    labels = ["a", "b"] * 30
+    misleading = [[0.6, 0.8], [0.8, 0.6]] * 30
+
+    report = router.fit(queries, labels, misleading)
+
+    assert report.accuracy == 1.0
+    assert report.semantic_share <= 0.6
+    assert router.config.dense_weight == pytest.approx(report.semantic_share)
+    assert router.config.bm25_weight == pytest.approx(1.0 - report.semantic_share)
+    assert router.route("apple", [0.6, 0.8]).route_id == "a"
+
+
+# Refused -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["fit", "evaluate"])
+@pytest.mark.parametrize(
+    ("queries", "labels", "error", "message"),
+    [
+        (["q", "q"], ["r0"], InvalidInputError, "1 labels for 2 queries"),
+        (["q"], ["r0", None], InvalidInputError, "2 labels for 1 queries"),
+        (["q", "q"], "r0", InvalidInputError, "one label per query"),
+        ([], [], InvalidInputError, "at least one"),
+        ("query", ["r0"], InvalidInputError, "list of queries"),
+        (["q", " "], ["r0", "r1"], InvalidInputError, r"queries\[1\]"),
+        (["q"], ["r00"], RouteNotFoundError, "did you mean"),
+        (["q"], [""], RouteNotFoundError, "no route ''"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused(
+    method: str, queries: Any, labels: Any, error: type[Exception], message: str
+) -> None:
+    router = built()
+    version = router.version
+
+    with pytest.raises(error, match=message):
+        getattr(router, method)(queries, labels, np.ones((len(queries), DIMENSION)))
+
+    assert router.version == version

@@ -1,0 +1,95 @@
+"""Semantic scores: nearest example and mean direction of each route."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stratarouter.scoring.semantic import SemanticScorer, prototypes
+
+
+def unit(*rows: list[float]) -> np.ndarray:
+    matrix: np.ndarray = np.array(rows, dtype=np.float32)
+    matrix /= np.linalg.norm(matrix, axis=1, keepdims=True)
+    return matrix
+
+
+def random_router(seed: int, sizes: list[int], d: int = 6) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return unit(*rng.normal(size=(sum(sizes), d)).tolist()), np.append(0, np.cumsum(sizes))
+
+
+def test_a_prototype_is_the_mean_direction() -> None:
+    vectors = unit([1.0, 0.0], [0.0, 1.0], [1.0, 1.0])
+
+    rows = prototypes(vectors, np.array([0, 2, 3]))
+
+    assert rows == pytest.approx(unit([1.0, 1.0], [1.0, 1.0]), abs=1e-6)
+    assert rows.dtype == np.float32
+
+
+def test_examples_that_cancel_out_leave_the_first() -> None:
+    vectors = unit([1.0, 0.0], [-1.0, 0.0], [0.0, 1.0])
+
+    assert prototypes(vectors, np.array([0, 2, 3])).tolist() == [[1.0, 0.0], [0.0, 1.0]]
+
+
+def test_the_score_is_the_mean_of_nearest_and_prototype() -> None:
+    vectors = unit([1.0, 0.0], [0.0, 1.0])
+    scorer = SemanticScorer(vectors, np.array([0, 2]))
+    query = unit([1.0, 0.0])[0]
+    centre = prototypes(vectors, scorer.offsets) @ query
+
+    score = scorer.scores(query, np.array([0]), centre)
+
+    assert score == pytest.approx([(1.0 + np.sqrt(0.5)) / 2.0])
+
+
+@settings(max_examples=60)
+@given(
+    st.integers(0, 10_000),
+    st.one_of(
+        st.lists(st.integers(1, 5), min_size=1, max_size=6),
+        st.integers(1, 4).flatmap(lambda size: st.lists(st.just(size), min_size=1, max_size=6)),
+        st.just([40, 40]),
+    ),
+)
+def test_nearest_cosines_equal_a_loop(seed: int, sizes: list[int]) -> None:
+    vectors, offsets = random_router(seed, sizes)
+    query = unit(np.random.default_rng(seed + 1).normal(size=6).tolist())[0]
+    routes = np.flatnonzero(np.random.default_rng(seed).random(len(sizes)) < 0.7)
+
+    nearest = SemanticScorer(vectors, offsets).nearest_cosines(query, routes)
+
+    expected = [(vectors[offsets[r] : offsets[r + 1]] @ query).max() for r in routes]
+    assert nearest == pytest.approx(expected, abs=1e-6)
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 10_000), st.lists(st.integers(2, 5), min_size=1, max_size=5), st.data())
+def test_without_equals_a_scorer_of_what_is_left(
+    seed: int, sizes: list[int], data: st.DataObject
+) -> None:
+    vectors, offsets = random_router(seed, sizes)
+    gone = [
+        int(offsets[number]) + data.draw(st.integers(0, size - 1))
+        for number, size in enumerate(sizes)
+        if data.draw(st.booleans())
+    ]
+    kept = np.setdiff1d(np.arange(len(vectors)), gone)
+    owners = np.repeat(np.arange(len(sizes)), sizes)[kept]
+
+    reduced = SemanticScorer(vectors, offsets).without(np.array(gone, dtype=int))
+
+    assert np.array_equal(reduced.vectors, vectors[kept])
+    assert np.diff(reduced.offsets).tolist() == np.bincount(owners).tolist()
+
+
+def test_opposite_embeddings_score_zero() -> None:
+    vectors = unit([1.0, 0.0], [0.0, 1.0])
+    scorer = SemanticScorer(vectors, np.array([0, 1, 2]))
+    query = unit([-1.0, -1.0])[0]
+
+    assert scorer.scores(query, np.arange(2), vectors @ query).tolist() == [0.0, 0.0]
