@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -16,71 +15,41 @@ from stratarouter.algorithms.metrics import (
     rejection_recall,
 )
 from stratarouter.errors import InvalidInputError, RouteNotFoundError
+from stratarouter.evaluation_tables import (
+    Confusion,
+    ConfusionMatrix,
+    Judged,
+    Mistake,
+    ReliabilityBin,
+    RiskCurve,
+    RouteFigures,
+    confusion_matrix,
+    count_confusions,
+    reliability_bins,
+    risk_curve,
+    route_figures,
+)
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Collection, Iterable, Sequence
+
+    from matplotlib.figure import Figure
 
     from stratarouter.types import RouteResult
 
-__all__ = ["Confusion", "EvaluationReport", "Mistake", "RouteFigures", "evaluate"]
+__all__ = [
+    "Confusion",
+    "ConfusionMatrix",
+    "EvaluationReport",
+    "Mistake",
+    "ReliabilityBin",
+    "RiskCurve",
+    "RouteFigures",
+    "evaluate",
+]
 
 _N_WORST = 5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RouteFigures:
-    """How one route fared."""
-
-    route_id: str
-    """Id of the route."""
-    n: int
-    """Number of queries with this label."""
-    n_accepted: int
-    """Number of queries, of any label, accepted into this route."""
-    precision: float | None
-    """Share of the accepted that have this label; None if nothing was accepted."""
-    recall: float | None
-    """Share of the queries with this label that were accepted here; None if there is none."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Confusion:
-    """How often queries of one label went to one wrong route."""
-
-    label: str | None
-    """The right route; None for out-of-scope."""
-    route_id: str
-    """The wrong best candidate."""
-    n: int
-    """Number of such queries."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mistake:
-    """One query that went wrong."""
-
-    label: str | None
-    """The right route; None for out-of-scope."""
-    route_id: str
-    """The wrong best candidate."""
-    result: RouteResult
-    """The answer; ``result.explain()`` says how it came about."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return JSON-ready data.
-
-        Returns
-        -------
-        dict
-            Query, label, candidate, confidence and whether it was accepted.
-        """
-        return {
-            "query": self.result.query,
-            "label": self.label,
-            "route_id": self.route_id,
-            "confidence": self.result.confidence,
-            "accepted": self.result.matched,
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +94,10 @@ class EvaluationReport:
     """Median time that routing took, milliseconds."""
     latency_p99_ms: float
     """Time that 99 % of the queries stayed below, milliseconds."""
+    reliability: tuple[ReliabilityBin, ...]
+    """Confidence beside accuracy over all queries, in 15 intervals."""
+    risk: RiskCurve
+    """Share of wrong answers at each share of accepted queries, over all queries."""
     routes: tuple[RouteFigures, ...]
     """Figures of each route that is known or occurs, in that order."""
     confusions: tuple[Confusion, ...]
@@ -138,18 +111,76 @@ class EvaluationReport:
         Returns
         -------
         dict
-            Every figure by its field name.
+            Every figure by its field name; the risk curve thinned to at most 200 rows.
         """
         return {
             **{entry.name: getattr(self, entry.name) for entry in fields(self)},
+            "reliability": [asdict(entry) for entry in self.reliability],
+            "risk": self.risk.to_dict(),
             "routes": [asdict(entry) for entry in self.routes],
             "confusions": [asdict(entry) for entry in self.confusions],
             "worst": [entry.to_dict() for entry in self.worst],
         }
 
+    def confusion_matrix(self, n_routes: int = 10) -> ConfusionMatrix:
+        """Count labels against best candidates, for the routes that are confused most often.
+
+        Parameters
+        ----------
+        n_routes : int, >= 1
+            Most routes to choose.
+
+        Returns
+        -------
+        ConfusionMatrix
+            The chosen routes as rows and columns; a last row for out-of-scope, if such queries
+            went to one of them. Empty if nothing was confused.
+        """
+        return confusion_matrix(self.routes, self.confusions, n_routes)
+
+    def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
+        """Draw reliability, confusions and the coverage-risk curve side by side.
+
+        Parameters
+        ----------
+        path : str or path-like, optional
+            File to write as well; its ending (``.png``, ``.svg``, ``.pdf``) says what kind.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            The drawing; a notebook shows it.
+
+        Raises
+        ------
+        MissingExtraError
+            If the extra ``viz`` is not installed.
+        InvalidInputError
+            If the file cannot be written.
+        """
+        from stratarouter.plotting import draw_evaluation, save_figure
+
+        accepted = None if self.precision is None else (self.coverage, 1.0 - self.precision)
+        figure = draw_evaluation(
+            reliability=self.reliability,
+            matrix=self.confusion_matrix(),
+            risk=self.risk,
+            ece=self.ece,
+            operating_point=accepted,
+            title=self._headline(),
+        )
+        if path is not None:
+            save_figure(figure, path)
+        return figure
+
+    def _repr_html_(self) -> str:
+        from stratarouter.html import evaluation_html
+
+        return evaluation_html(self._headline(), list(self._figures()), self.to_dict())
+
     def __str__(self) -> str:
         lines = [
-            f"{self.n} queries, {self.n_in_scope} in scope, {self.n_out_of_scope} out of scope",
+            self._headline(),
             "",
             *(f"{name:<32}{value:>10}  {note}".rstrip() for name, value, note in self._figures()),
         ]
@@ -168,6 +199,9 @@ class EvaluationReport:
             ]
         return "\n".join(lines)
 
+    def _headline(self) -> str:
+        return f"{self.n} queries, {self.n_in_scope} in scope, {self.n_out_of_scope} out of scope"
+
     def _figures(self) -> Iterable[tuple[str, str, str]]:
         yield "in-scope accuracy", _percent(self.accuracy), "best candidate right, accepted or not"
         yield "coverage", _percent(self.coverage), "accepted, of all queries"
@@ -185,24 +219,6 @@ class EvaluationReport:
         yield "Brier score", _number(self.brier), ""
         yield "latency p50", f"{self.latency_p50_ms:.3f} ms", ""
         yield "latency p99", f"{self.latency_p99_ms:.3f} ms", ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Judged:
-    """One result beside the truth."""
-
-    result: RouteResult
-    label: str | None
-    candidate: str
-
-    @property
-    def right(self) -> bool:
-        return self.candidate == self.label
-
-    @property
-    def mistaken(self) -> bool:
-        """Whether something went wrong; rejecting an out-of-scope query is no mistake."""
-        return not self.right and (self.label is not None or self.result.matched)
 
 
 def evaluate(
@@ -274,8 +290,10 @@ def evaluate(
         brier=brier(confidence, right),
         latency_p50_ms=float(np.quantile(latency_ms, 0.5)),
         latency_p99_ms=float(np.quantile(latency_ms, 0.99)),
-        routes=_route_figures(judged, known),
-        confusions=_confusions(mistakes),
+        reliability=reliability_bins(confidence, right),
+        risk=risk_curve(confidence, right),
+        routes=route_figures(judged, known),
+        confusions=count_confusions(mistakes),
         worst=tuple(
             Mistake(label=entry.label, route_id=entry.candidate, result=entry.result)
             for entry in sorted(mistakes, key=lambda entry: -entry.result.confidence)[:_N_WORST]
@@ -287,7 +305,7 @@ def _judge(
     results: Sequence[RouteResult],
     labels: Sequence[str | None],
     known: Collection[str] | None,
-) -> list[_Judged]:
+) -> list[Judged]:
     if len(results) != len(labels):
         raise InvalidInputError(
             f"need one label for each query, got {len(results)} results and {len(labels)} labels; "
@@ -300,7 +318,7 @@ def _judge(
             if label is not None and label not in known:
                 raise RouteNotFoundError(label, known)
     return [
-        _Judged(result, label, _best_candidate(position, result))
+        Judged(result, label, _best_candidate(position, result))
         for position, (result, label) in enumerate(zip(results, labels, strict=True))
     ]
 
@@ -325,33 +343,6 @@ def _separation(
     out_of_scope = confidence[~in_scope]
     separation = auroc(confidence[right], out_of_scope) if right.any() else None
     return separation, rejection_recall(confidence[in_scope], out_of_scope)
-
-
-def _route_figures(
-    judged: Sequence[_Judged], known: Collection[str] | None
-) -> tuple[RouteFigures, ...]:
-    labelled = Counter(entry.label for entry in judged if entry.label is not None)
-    accepted = Counter(entry.candidate for entry in judged if entry.result.matched)
-    hits = Counter(entry.candidate for entry in judged if entry.result.matched and entry.right)
-    route_ids = dict.fromkeys([*(known or ()), *labelled, *accepted])
-    return tuple(
-        RouteFigures(
-            route_id=route_id,
-            n=labelled[route_id],
-            n_accepted=accepted[route_id],
-            precision=hits[route_id] / accepted[route_id] if accepted[route_id] else None,
-            recall=hits[route_id] / labelled[route_id] if labelled[route_id] else None,
-        )
-        for route_id in route_ids
-    )
-
-
-def _confusions(mistakes: Sequence[_Judged]) -> tuple[Confusion, ...]:
-    pairs = Counter((entry.label, entry.candidate) for entry in mistakes)
-    return tuple(
-        Confusion(label=label, route_id=candidate, n=n)
-        for (label, candidate), n in pairs.most_common()
-    )
 
 
 def _share(truths: np.ndarray) -> float | None:

@@ -61,6 +61,11 @@ class FitReport:
         """
         return asdict(self)
 
+    def _repr_html_(self) -> str:
+        from stratarouter.html import report_html
+
+        return report_html(str(self), self.to_dict())
+
     def __str__(self) -> str:
         if self.method == "unchanged":
             return (

@@ -15,15 +15,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ["MAX_FILE_BYTES", "Record", "read_records"]
+__all__ = ["MAX_FILE_BYTES", "Document", "Record", "read_document", "read_records"]
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
 """Largest file that is read; the parsed data take several times as much memory."""
 
 _MAX_YAML_DEPTH = 32
-_LIST_NAMES = ("routes", "queries")
+# "routers" in files of composed semantic-routers.
+_LIST_NAMES = ("routes", "queries", "routers")
 
-_Reader: TypeAlias = "Callable[[Path, str], list[Record]]"
+_Reader: TypeAlias = "Callable[[Path, str], Document]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +37,18 @@ class Record:
     """Its data by field name."""
 
 
-def read_records(path: Path) -> list[Record]:
-    """Read the entries of a data file.
+@dataclass(frozen=True, slots=True)
+class Document:
+    """The content of a file."""
 
-    JSON, TOML and YAML hold a list of mappings, or a mapping with such a list under ``routes`` or
-    ``queries``; JSON lines hold a mapping per line, CSV and TSV a row per line under a line with
-    the names of the columns. Empty cells of CSV and TSV are None.
+    records: list[Record]
+    """Its entries, in order."""
+    header: dict[str, Any]
+    """What a mapping says beside its list of entries; empty for other files."""
+
+
+def read_records(path: Path) -> list[Record]:
+    """Read the entries of a data file, and nothing of what stands beside them.
 
     Parameters
     ----------
@@ -52,6 +59,33 @@ def read_records(path: Path) -> list[Record]:
     -------
     list of Record
         At least one entry, in the order of the file.
+
+    Raises
+    ------
+    InvalidInputError
+        If the file cannot be read, is larger than `MAX_FILE_BYTES`, is malformed or empty.
+    MissingExtraError
+        If the file is YAML and the extra ``yaml`` is not installed.
+    """
+    return read_document(path).records
+
+
+def read_document(path: Path) -> Document:
+    """Read a data file.
+
+    JSON, TOML and YAML hold a list of mappings, or a mapping with such a list under ``routes``,
+    ``queries`` or ``routers``; JSON lines hold a mapping per line, CSV and TSV a row per line under
+    a line with the names of the columns. Empty cells of CSV and TSV are None.
+
+    Parameters
+    ----------
+    path : Path
+        The file; the ending of its name says what it is.
+
+    Returns
+    -------
+    Document
+        At least one entry, and what stands beside the list.
 
     Raises
     ------
@@ -74,12 +108,12 @@ def read_records(path: Path) -> list[Record]:
     if reader is None:
         raise InvalidInputError(f"{path}: unknown kind of file; use one of {', '.join(readers)}")
     try:
-        records = reader(path, _read_text(path))
+        document = reader(path, _read_text(path))
     except RecursionError:
         raise InvalidInputError(f"{path}: the data are nested too deeply") from None
-    if not records:
+    if not document.records:
         raise InvalidInputError(f"{path}: the file holds no entries")
-    return records
+    return document
 
 
 def _read_text(path: Path) -> str:
@@ -97,18 +131,19 @@ def _read_text(path: Path) -> str:
         raise InvalidInputError(f"{path}: not UTF-8 at byte {error.start}") from error
 
 
-def _read_json(path: Path, text: str) -> list[Record]:
+def _read_json(path: Path, text: str) -> Document:
     return _listed(path, _parse_json(path, text, line=1))
 
 
-def _read_json_lines(path: Path, text: str) -> list[Record]:
+def _read_json_lines(path: Path, text: str) -> Document:
     # Not splitlines(): U+2028 and its like are ordinary characters inside a JSON string.
     lines = enumerate(text.split("\n"), start=1)
-    return [
+    records = [
         _record(f"{path}, line {number}", _parse_json(path, line, line=number))
         for number, line in lines
         if line.strip()
     ]
+    return Document(records, {})
 
 
 def _parse_json(path: Path, text: str, line: int) -> object:
@@ -134,14 +169,14 @@ def _no_constant(name: str) -> object:
     raise ValueError(f"{name} is not a JSON number")
 
 
-def _read_toml(path: Path, text: str) -> list[Record]:
+def _read_toml(path: Path, text: str) -> Document:
     try:
         return _listed(path, tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise InvalidInputError(f"{path}: not TOML: {error}") from error
 
 
-def _read_yaml(path: Path, text: str) -> list[Record]:
+def _read_yaml(path: Path, text: str) -> Document:
     try:
         import yaml
     except ImportError:
@@ -162,7 +197,7 @@ def _read_yaml(path: Path, text: str) -> list[Record]:
         raise InvalidInputError(f"{path}: not YAML: {error}") from error
 
 
-def _read_table(path: Path, text: str) -> list[Record]:
+def _read_table(path: Path, text: str) -> Document:
     delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
     rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     records = []
@@ -179,20 +214,23 @@ def _read_table(path: Path, text: str) -> list[Record]:
     except csv.Error as error:
         # The line that the reader stands in, not that of the last whole row.
         raise InvalidInputError(f"{path}, line {rows.reader.line_num}: {error}") from error
-    return records
+    return Document(records, {})
 
 
-def _listed(path: Path, data: object) -> list[Record]:
+def _listed(path: Path, data: object) -> Document:
+    header: dict[str, Any] = {}
     if isinstance(data, dict):
         name = next((name for name in _LIST_NAMES if name in data), None)
         if name is None:
             hints = [nearest_name_hint(str(key), _LIST_NAMES) for key in data]
             hint = next((hint for hint in hints if hint), "")
             raise InvalidInputError(f"{path}: there is no list 'routes' or 'queries'{hint}")
+        header = {key: value for key, value in data.items() if key != name}
         data = data[name]
     if not isinstance(data, list):
         raise InvalidInputError(f"{path}: need a list of entries, got {type(data).__name__}")
-    return [_record(f"{path}, entry {number}", value) for number, value in enumerate(data, 1)]
+    records = [_record(f"{path}, entry {number}", value) for number, value in enumerate(data, 1)]
+    return Document(records, header)
 
 
 def _record(place: str, value: object) -> Record:

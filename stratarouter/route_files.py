@@ -7,6 +7,7 @@ the name says which. A file is read as data only, up to 64 MiB.
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stratarouter.errors import InvalidInputError, InvalidRouteError, nearest_name_hint
-from stratarouter.records import Record, read_records
+from stratarouter.foreign_files import ForeignFileWarning, translated
+from stratarouter.records import Record, read_document, read_records
 from stratarouter.types import Route
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 __all__ = [
+    "ForeignFileWarning",
     "LabelledText",
     "load_labelled",
     "load_queries",
@@ -61,9 +64,12 @@ def load_routes(
     """Read routes from a file.
 
     The file holds a list of routes, or a mapping with such a list under ``routes`` (whatever else
-    the mapping holds is ignored, so the published save format loads too); JSON lines hold one route
-    a line. Both dialects, ``id``/``examples`` and ``name``/``utterances``, are known. A file of
-    labelled texts, see `load_labelled`, gives one route per label with its texts as examples.
+    the mapping holds is ignored); JSON lines hold one route a line. Both dialects,
+    ``id``/``examples`` and ``name``/``utterances``, are known. A file of labelled texts, see
+    `load_labelled`, gives one route per label with its texts as examples.
+
+    Files of semantic-router, 0.x and 1.x, and of StrataRouter 0.2 load too. Their thresholds are
+    left out, because they are no confidences; a `ForeignFileWarning` names what was.
 
     Parameters
     ----------
@@ -94,7 +100,7 @@ def load_routes(
         If the file is YAML and the extra ``yaml`` is not installed.
     """
     path = Path(path)
-    records = read_records(path)
+    records = _read_route_records(path)
     if _is_labelled(records[0]):
         rows = [_labelled(record, out_of_scope_label, "split") for record in records]
         routes = _routes_of_labels(path, _of_split(path, rows, split))
@@ -233,10 +239,23 @@ def load_texts(path: str | os.PathLike[str]) -> list[str]:
     InvalidInputError
         If the file cannot be read, is too large or is malformed; the message says where.
     """
-    records = read_records(Path(path))
+    records = _read_route_records(Path(path))
     if _is_labelled(records[0]):
         return [_labelled(record, "", "").text for record in records]
     return [text for record in records for text in _route(record).texts]
+
+
+def _read_route_records(path: Path) -> list[Record]:
+    document = read_document(path)
+    foreign = translated(document)
+    if foreign is None:
+        return document.records
+    for note in foreign.notes:
+        # Past this function and load_routes, to the line that called it.
+        warnings.warn(f"{path} ({foreign.source}): {note}", ForeignFileWarning, stacklevel=3)
+    if not foreign.records:
+        raise InvalidInputError(f"{path}: the file holds no routes")
+    return foreign.records
 
 
 def _route(record: Record) -> Route:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
@@ -132,6 +132,11 @@ class Explanation:
     ranking: tuple[Alternative, ...]
     """The best routes with their scores, best first."""
 
+    def _repr_html_(self) -> str:
+        from stratarouter.html import explanation_html
+
+        return explanation_html(asdict(self))
+
     def __str__(self) -> str:
         lines = [self.summary]
         for rank, entry in enumerate(self.ranking, start=1):
@@ -208,6 +213,11 @@ class RouteResult:
         if self.explainer is None:
             raise InvalidInputError("this result was not made by a router, so it cannot explain")
         return self.explainer(self)
+
+    def _repr_html_(self) -> str:
+        from stratarouter.html import result_html
+
+        return result_html(self.to_dict(), self.query)
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready data in the published shape, with `confidence` in both places.

@@ -75,9 +75,9 @@ def test_calibration_counts_every_candidate_of_an_out_of_scope_query_as_wrong() 
 def test_routes_are_judged_on_what_they_accepted() -> None:
     report = evaluate(RESULTS, LABELS, known=["support", "billing", "idle"])
     assert report.routes == (
-        RouteFigures(route_id="support", n=1, n_accepted=2, precision=0.5, recall=1.0),
-        RouteFigures(route_id="billing", n=3, n_accepted=2, precision=0.5, recall=1 / 3),
-        RouteFigures(route_id="idle", n=0, n_accepted=0, precision=None, recall=None),
+        RouteFigures(route_id="support", n=1, n_right=1, n_accepted=2, precision=0.5, recall=1.0),
+        RouteFigures(route_id="billing", n=3, n_right=2, n_accepted=2, precision=0.5, recall=1 / 3),
+        RouteFigures(route_id="idle", n=0, n_right=0, n_accepted=0, precision=None, recall=None),
     )
 
 
@@ -93,6 +93,62 @@ def test_worst_mistakes_are_the_most_confident_and_keep_their_result() -> None:
     report = evaluate(RESULTS, LABELS)
     assert [entry.result.query for entry in report.worst] == ["refund", "weather"]
     assert report.worst[0].result is RESULTS[2]
+
+
+def test_reliability_bins_hold_every_query_and_give_the_calibration_error() -> None:
+    report = evaluate(RESULTS, LABELS)
+    assert len(report.reliability) == 15
+    assert [entry.n for entry in report.reliability if entry.n] == [1, 1, 1, 1, 1, 1]
+    gaps = sum(
+        entry.n * abs(entry.accuracy - entry.confidence)
+        for entry in report.reliability
+        if entry.accuracy is not None and entry.confidence is not None
+    )
+    assert gaps / report.n == pytest.approx(report.ece)
+    empty = next(entry for entry in report.reliability if not entry.n)
+    assert (empty.confidence, empty.accuracy) == (None, None)
+
+
+def test_reliability_bin_is_open_on_its_left() -> None:
+    report = evaluate([result_for("a", 0.2)], ["a"])
+    filled = next(entry for entry in report.reliability if entry.n)
+    assert filled.upper == pytest.approx(0.2)
+
+
+def test_risk_curve_starts_with_the_surest_and_ends_with_all() -> None:
+    risk = evaluate(RESULTS, LABELS).risk
+    assert risk.thresholds == (0.9, 0.8, 0.7, 0.6, 0.4, 0.2)
+    assert risk.coverage == pytest.approx([1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6, 1.0])
+    assert risk.risk == pytest.approx([0.0, 0.0, 1 / 3, 2 / 4, 2 / 5, 3 / 6])
+
+
+def test_risk_curve_as_data_is_thinned_but_keeps_both_ends() -> None:
+    results = [result_for("a", (i + 1) / 1002) for i in range(1000)]
+    report = evaluate(results, ["a"] * 1000)
+    thinned = report.to_dict()["risk"]
+    assert len(report.risk.thresholds) == 1000
+    assert {len(column) for column in thinned.values()} == {200}
+    assert (thinned["thresholds"][0], thinned["coverage"][-1]) == (1000 / 1002, 1.0)
+
+
+def test_confusion_matrix_shows_pairs_with_what_went_right() -> None:
+    matrix = evaluate(RESULTS, LABELS).confusion_matrix()
+    assert matrix.candidates == ("billing", "support")
+    assert matrix.labels == ("billing", "support", None)
+    assert matrix.counts == ((2, 1), (0, 1), (1, 0))
+
+
+def test_confusion_matrix_takes_the_most_confused_pairs_and_whole_pairs_only() -> None:
+    names = [*"abcdef"]
+    results = [result_for(name, 0.5) for name in (*"bbb", *"dd", "f")]
+    report = evaluate(results, [*"aaa", *"cc", "e"], known=names)
+    assert report.confusion_matrix(5).candidates == ("a", "b", "c", "d")
+    assert report.confusion_matrix(6).candidates == tuple(names)
+
+
+def test_confusion_matrix_without_mistakes_is_empty() -> None:
+    matrix = evaluate(RESULTS[:2], LABELS[:2]).confusion_matrix()
+    assert (matrix.labels, matrix.candidates, matrix.counts) == ((), (), ())
 
 
 def test_rejected_in_scope_query_with_wrong_candidate_is_a_mistake() -> None:

@@ -102,27 +102,6 @@ def test_all_fields_arrive(tmp_path: Path) -> None:
     assert load_routes(path)[0].to_dict() == full
 
 
-def test_published_save_format_loads(tmp_path: Path) -> None:
-    saved = {
-        "version": "0.2.5",
-        "mode": "local",
-        "dimension": 384,
-        "threshold": 0.5,
-        "encoder_config": {"type": "HuggingFaceEncoder", "model_name": "m", "dimension": 384},
-        "routes": [
-            {
-                "name": "billing",
-                "utterances": ["pay"],
-                "description": None,
-                "metadata": {},
-                "threshold": 0.82,
-            }
-        ],
-    }
-    path = write(tmp_path, "saved.json", json.dumps(saved))
-    assert load_routes(path) == [Route("billing", examples=["pay"], threshold=0.82)]
-
-
 @pytest.mark.parametrize("name", ["routes.json", "routes.jsonl"])
 def test_saved_routes_load_as_equal_ones(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
