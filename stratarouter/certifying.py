@@ -93,7 +93,7 @@ class Certificate:
     """Whether anything is certified; if not, nothing is accepted."""
     labels_needed: int | None
     """Further labels after which something would be certified if they are like these: 0 if
-    something is, None if at no threshold the risk looks smaller than alpha."""
+    something is, None if these suggest no threshold with a risk below alpha."""
     groups: tuple[CertificateGroup, ...]
     """Routes with their own threshold, then the others together."""
     source: LabelSource = "queries"
@@ -367,7 +367,5 @@ def _further_labels(scores: FloatArray, wrong: IntArray, alpha: float, delta: fl
 
 def _more_labels(further: int | None) -> str:
     if further is None:
-        return (
-            "at no confidence is the share of wrong ones below alpha, so labels alone do not help"
-        )
+        return "these labels suggest no confidence with a risk below alpha, so more may not help"
     return f"about {further:,} more labels are needed"

@@ -27,6 +27,8 @@ _KINDS = (
     HeadKind("logistic", reads_words=False),
     HeadKind("logistic+words", reads_words=True),
 )
+# With fewer, cross-validation could not tell a good head from a bad one.
+_FEWEST_EXAMPLES = 100
 # A head is a linear function of the embedding times this; a rough start, which the data correct.
 _HEAD_START = 0.3
 
@@ -259,7 +261,7 @@ def _affordable(
     if config.head == "similarity" or scorer.n_routes < 2 or not config.learns_weights:
         return (), ()
     n_rows, dimension = scorer.semantic.vectors.shape
-    if n_rows < 2 * scorer.n_routes:
+    if n_rows < max(_FEWEST_EXAMPLES, 2 * scorer.n_routes):
         return (), ()
     folds = 2.0 if n_rows >= ENOUGH_EXAMPLES else float(MAX_FOLDS_WITH_HEAD)
     n_fits = 1.0 + folds * (MAX_FOLDS_WITH_HEAD - 1.0) / MAX_FOLDS_WITH_HEAD

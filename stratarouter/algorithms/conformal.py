@@ -167,11 +167,13 @@ def labels_needed(alpha: float, delta: float, n_errors: int = 0) -> int:
     _require_share("delta", delta)
     if n_errors < 0:
         raise InvalidInputError(f"n_errors must be at least 0, got {n_errors}")
-    low, high = n_errors, n_errors + 1
+    without_errors = math.ceil(math.log(delta) / math.log1p(-alpha))
+    # Rounding may move it by one, and errors can only add to it.
+    low, high = max(n_errors, without_errors - 2), max(n_errors, without_errors) + 1
+    if high > _MAX_LABELS:
+        raise InvalidInputError(f"alpha={alpha!r} is too small to be proved by counting")
     while binomial_tail(n_errors, high, alpha) > delta:
         low, high = high, 2 * high
-        if high > _MAX_LABELS:
-            raise InvalidInputError(f"alpha={alpha!r} is too small to be proved by counting")
     while high - low > 1:
         middle = (low + high) // 2
         if binomial_tail(n_errors, middle, alpha) > delta:

@@ -152,4 +152,5 @@ class LinearHead:
         FloatArray, in [0, 1]
             Linear between `low` and `high`, cut off outside.
         """
-        return np.clip((logits - self.low) / (self.high - self.low), 0.0, 1.0)
+        scores: FloatArray = np.clip((logits - self.low) / (self.high - self.low), 0.0, 1.0)
+        return scores

