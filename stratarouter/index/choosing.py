@@ -30,8 +30,8 @@ __all__ = ["IndexReport", "choose_index"]
 #     10,000     6.4  0.995       4.2  0.999       2.7  0.999
 #     30,000    16.2  0.992      11.2  0.997       7.0  0.998
 #
-# From 5,000 rows on the product no longer fits the cache that the encoder uses as well. Where it
-# does, the graph is about twice as fast at 5,000 rows; below it gains less than its build costs.
+# Other programs ran beside it and shared the cache, which the product needs more than the graph; in
+# a quiet moment the graph was twice as fast at 5,000 rows. Below it gains less than it costs to build.
 # Among random vectors it finds only 38 % at 10,000 rows and breadth 50, hence the probes.
 _ROWS_PER_BREADTH = 100
 
@@ -74,7 +74,7 @@ def choose_index(
         Index type, settings of the graph, number of candidates, and the seed of the probes.
     probes : FloatArray, shape (p, d), optional
         Embeddings to measure the recall with, such as those of the examples; some of them are
-        taken. None takes vectors between the rows.
+        taken. None takes vectors beside the rows.
 
     Returns
     -------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,8 +13,10 @@ from stratarouter.encoders.adapters import FunctionEncoder, SingleTextEncoder
 from stratarouter.encoders.base import BaseEncoder, ensure_encoder
 from stratarouter.encoders.cached import CachedEncoder
 from stratarouter.encoders.hashing import HashingEncoder
+from stratarouter.encoders.onnx import OnnxEncoder
 from stratarouter.errors import InvalidInputError
 from stratarouter.protocols import Encoder
+from tests.onnx_models import sentence_model, token_model, write_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -56,6 +60,12 @@ def function_encoder() -> Encoder:
     return FunctionEncoder(lambda texts: [profile(text) for text in texts], 4)
 
 
+def onnx_encoder(model: Any) -> OnnxEncoder:
+    # A loaded model needs its folder no more.
+    with TemporaryDirectory() as folder:
+        return OnnxEncoder(write_folder(Path(folder), model))
+
+
 ENCODERS: dict[str, Callable[[], Any]] = {
     "hashing": HashingEncoder,
     "hashing, narrow": lambda: HashingEncoder(7, ngram_range=(1, 3), function_word_weight=1.0),
@@ -64,6 +74,9 @@ ENCODERS: dict[str, Callable[[], Any]] = {
     "cached, small": lambda: CachedEncoder(HashingEncoder(), max_entries=1),
     "cached twice": lambda: CachedEncoder(CachedEncoder(UserEncoder())),
     "function": function_encoder,
+    "onnx": lambda: onnx_encoder(token_model()),
+    "onnx, quantised": lambda: onnx_encoder(token_model(quantised=True)),
+    "onnx, pooled inside": lambda: onnx_encoder(sentence_model()),
     "single texts": lambda: SingleTextEncoder(OneTextEncoder()),
     "user's subclass": lambda: ensure_encoder(UserEncoder()),
     "user's object": lambda: ensure_encoder(DuckEncoder()),
