@@ -30,8 +30,9 @@ __all__ = ["IndexReport", "choose_index"]
 #     10,000     6.4  0.995       4.2  0.999       2.7  0.999
 #     30,000    16.2  0.992      11.2  0.997       7.0  0.998
 #
-# Other programs ran beside it and shared the cache, which the product needs more than the graph; in
-# a quiet moment the graph was twice as fast at 5,000 rows. Below it gains less than it costs to build.
+# Other programs ran beside it and shared the cache, which the product needs more than the graph;
+# in a quieter run the graph was twice as fast at 5,000 rows. With fewer rows it gains less than
+# it costs to build.
 # Among random vectors it finds only 38 % at 10,000 rows and breadth 50, hence the probes.
 _ROWS_PER_BREADTH = 100
 
