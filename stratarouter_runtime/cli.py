@@ -1,4 +1,4 @@
-"""The command ``stratarouter``: demo, route and eval."""
+"""The command ``stratarouter``: demo, route, eval, fit and certify."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from stratarouter.errors import (
     StrataError,
 )
 from stratarouter_runtime.cli_commands import run_demo, run_eval, run_route
+from stratarouter_runtime.cli_fitting import run_certify, run_fit
 from stratarouter_runtime.cli_terminal import Terminal
 
 if TYPE_CHECKING:
@@ -28,8 +29,6 @@ _INPUT_ERRORS = (InvalidInputError, ConfigurationError, RouteNotFoundError, Miss
 _FAILED = 1
 _BAD_INPUT = 2
 _INTERRUPTED = 130
-
-_DIMENSION = 2048
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -84,6 +83,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_demo(commands)
     _add_route(commands)
     _add_eval(commands)
+    _add_fit(commands)
+    _add_certify(commands)
     return parser
 
 
@@ -103,7 +104,7 @@ def _add_route(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     route = commands.add_parser(
         "route",
         help="say where a text goes",
-        description="Builds a router from a file of routes and says where a text goes.",
+        description="Builds or loads a router and says where a text goes.",
     )
     route.add_argument("text", nargs="+", help='the text; "-" reads one text per line from stdin')
     route.add_argument("--k", type=int, default=1, help="how many ranked routes to show (1)")
@@ -121,31 +122,92 @@ def _add_eval(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "the examples.",
     )
     add = evaluation.add_argument
+    add("--fit", type=Path, metavar="FILE", help="labelled queries to fit the confidence to")
+    add(
+        "--plot",
+        type=Path,
+        metavar="FILE.png|DIR",
+        help="draw reliability, confusions and the coverage-risk curve (.png, .svg or .pdf)",
+    )
+    _add_queries(evaluation, split="test")
+    _add_common(evaluation)
+    evaluation.set_defaults(run=run_eval)
+
+
+def _add_fit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    fit = commands.add_parser(
+        "fit",
+        help="fit a router to labelled queries and save it",
+        description="Builds or loads a router, fits its confidence to one part of labelled "
+        "queries, shows figures on the other part before and after, and saves the router that was "
+        "measured. Queries that are examples of the routes are left out.",
+    )
+    add = fit.add_argument
+    add("--save", type=Path, required=True, metavar="FOLDER", help="where to save the router")
+    add(
+        "--holdout",
+        type=float,
+        default=0.3,
+        metavar="SHARE",
+        help="share of the queries to measure on; 0 fits to all and measures nothing (0.3)",
+    )
+    _add_queries(fit, split=None)
+    _add_common(fit)
+    fit.set_defaults(run=run_fit)
+
+
+def _add_certify(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    certify = commands.add_parser(
+        "certify",
+        help="find thresholds with a bounded share of wrong answers",
+        description="Finds thresholds at which at most the share ALPHA of the accepted queries is "
+        "wrong, with probability 1 - DELTA over the draw of the labelled queries. They must be "
+        "queries that the router was neither built from nor fitted to. Exit code 1 if that cannot "
+        "be shown; then it says how many labels are missing.",
+    )
+    add = certify.add_argument
+    add("--alpha", type=float, default=0.05, help="largest share of wrong answers (0.05)")
+    add("--delta", type=float, default=0.05, help="probability that the bound may fail (0.05)")
+    _add_queries(certify, split="test")
+    _add_common(certify)
+    certify.set_defaults(run=run_certify)
+
+
+def _add_queries(parser: argparse.ArgumentParser, split: str | None) -> None:
+    chosen = 'the first of "valid", "dev", "train"' if split is None else split
+    add = parser.add_argument
     add("--queries", type=Path, required=True, metavar="FILE", help="labelled queries")
     add(
-        "--split", default="test", help="split of the queries to use, if the file has splits (test)"
+        "--split",
+        default=split,
+        help=f"split of the queries to use, if the file has splits ({chosen})",
     )
-    add("--fit", type=Path, metavar="FILE", help="labelled queries to fit the confidence to")
     add("--per-route", type=int, metavar="N", help="draw at most N examples per route")
     add("--out-of-scope-label", default="oos", metavar="LABEL", help="label of no route (oos)")
     add("--embeddings", type=Path, metavar="NPY", help="embeddings of the texts of --routes")
     add("--query-embeddings", type=Path, metavar="NPY", help="the same of --queries")
     add("--seed", type=int, default=0, help="seed of everything drawn (0)")
-    _add_common(evaluation)
-    evaluation.set_defaults(run=run_eval)
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument(
+        "--routes",
+        type=Path,
+        metavar="FILE",
+        help="routes, or labelled texts, to build from: JSON, JSONL, TOML, YAML; files of "
+        "semantic-router load too",
+    )
+    source.add_argument("--router", type=Path, metavar="FOLDER", help="saved router to load")
     add = parser.add_argument
-    add("--routes", type=Path, required=True, metavar="FILE", help="JSON, JSONL, TOML or YAML")
     add("--json", action="store_true", help="print JSON")
-    add("--threshold", type=float, default=0.5, help="least confidence of a match (0.5)")
+    add("--threshold", type=float, help="least confidence of a match (0.5)")
+    add("--encoder", type=Path, metavar="FOLDER", help="folder of an ONNX sentence encoder")
     add(
         "--dimension",
         type=int,
-        default=_DIMENSION,
         metavar="N",
-        help=f"width of the built-in hashing encoder ({_DIMENSION})",
+        help="width of the built-in hashing encoder (2048)",
     )
 
 
