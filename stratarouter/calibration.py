@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
@@ -161,15 +162,31 @@ class ConfidenceMap:
                 name: float(data[name])
                 for name in ("intercept", "slope", "tail", "similarity_mean", "override")
             }
-            return cls(
+            saved = cls(
                 source=data["source"],
                 similarity_spread=math.inf if spread is None else float(spread),
                 knots=tuple(map(float, data["knots"])),
                 levels=tuple(map(float, data["levels"])),
                 **numbers,
             )
-        except (KeyError, TypeError, ValueError) as error:
-            raise CorruptSaveError(f"the saved confidence is not usable: {error}") from error
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise CorruptSaveError(f"the saved confidence is not usable: {error!r}") from error
+        if len(data) != len(cls.__slots__) or not saved._is_usable():
+            raise CorruptSaveError("the saved confidence is not usable: its numbers do not fit")
+        return saved
+
+    def _is_usable(self) -> bool:
+        finite = (self.intercept, self.slope, self.tail, self.similarity_mean)
+        return (
+            str(self.source) in {"prior", "examples", "queries"}
+            and all(map(math.isfinite, (*finite, *self.knots, *self.levels)))
+            and min(self.slope, self.tail) >= 0.0
+            and self.similarity_spread > 0.0
+            and 0.0 < self.override < 1.0
+            and len(self.knots) == len(self.levels)
+            and all(a < b for a, b in pairwise(self.knots))
+            and all(a <= b for a, b in pairwise(self.levels))
+        )
 
     def _shortfall(self, similarity: float) -> float:
         if self.similarity_spread == math.inf:

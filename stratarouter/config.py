@@ -101,7 +101,7 @@ class RouterConfig:
             )
 
     @property
-    def learns_weights(self) -> bool:
+    def learns_fusion(self) -> bool:
         """Whether the weights of the scores are learned; those chosen by hand are kept."""
         return (self.dense_weight, self.bm25_weight) == (0.6427, 0.2891)
 

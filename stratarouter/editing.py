@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from stratarouter.config import RouterConfig
     from stratarouter.encoders.base import CheckedEncoder
+    from stratarouter.learning import BuildReport
     from stratarouter.registry import Registry
     from stratarouter.types import Route
 
@@ -48,6 +49,12 @@ class RouteEditor:
     def routes(self) -> tuple[Route, ...]:
         """The registered routes, in the order in which they were added."""
         return tuple(self._registry.routes.values())
+
+    @property
+    def build_report(self) -> BuildReport | None:
+        """What the last build tried and chose; None if the router was loaded or changed since."""
+        snapshot = self._registry.snapshot
+        return None if snapshot is None else snapshot.report
 
     @property
     def is_built(self) -> bool:

@@ -243,9 +243,7 @@ def reweigh(
         Learned weights, or the same weights with a learned sharpness.
     """
     return (
-        learn_weights(outcomes, start)
-        if config.learns_weights
-        else learn_sharpness(outcomes, start)
+        learn_weights(outcomes, start) if config.learns_fusion else learn_sharpness(outcomes, start)
     )
 
 
@@ -258,7 +256,7 @@ def _fitted(outcomes: Sequence[Outcome], start: FusionWeights, config: RouterCon
 def _affordable(
     scorer: HybridScorer, config: RouterConfig
 ) -> tuple[tuple[HeadKind, ...], tuple[str, ...]]:
-    if config.head == "similarity" or scorer.n_routes < 2 or not config.learns_weights:
+    if config.head == "similarity" or scorer.n_routes < 2 or not config.learns_fusion:
         return (), ()
     n_rows, dimension = scorer.semantic.vectors.shape
     if n_rows < max(_FEWEST_EXAMPLES, 2 * scorer.n_routes):

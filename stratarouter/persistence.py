@@ -21,7 +21,7 @@ import numpy as np
 
 from stratarouter.algorithms.heads import SKETCH_WIDTH, LinearHead, sketch_words
 from stratarouter.algorithms.vectors import as_unit_rows
-from stratarouter.building import assemble, thresholds_of, training_rows
+from stratarouter.building import assemble, training_rows
 from stratarouter.config import RouterConfig
 from stratarouter.errors import (
     CorruptSaveError,
@@ -153,7 +153,7 @@ def load_snapshot(folder: str | Path) -> Snapshot:
             confidence=used.confidence,
             built=built,
             plain=plain,
-            thresholds=thresholds_of(routes, config),
+            thresholds=_thresholds(manifest.part("thresholds", list), len(routes)),
             head_stale=manifest.part("head_stale", bool),
         )
     except CorruptSaveError:
@@ -232,6 +232,7 @@ def _manifest_bytes(snapshot: Snapshot, digests: dict[str, str]) -> bytes:
         "plain": snapshot.plain.to_dict(),
         "head": _head_fields(snapshot.scorer.head),
         "head_stale": snapshot.head_stale,
+        "thresholds": list(snapshot.thresholds),
         "sha256": digests,
     }
     return _document(body)
@@ -242,6 +243,14 @@ def _document(body: dict[str, Any]) -> bytes:
     text = json.dumps(body, indent=1, allow_nan=False)
     checksum = hashlib.sha256(text.encode()).hexdigest()
     return json.dumps({"checksum": checksum, **body}, indent=1, allow_nan=False).encode()
+
+
+def _thresholds(saved: list[Any], n_routes: int) -> tuple[float, ...]:
+    # Comparisons are written so that NaN fails them.
+    thresholds = tuple(float(value) for value in saved)
+    if len(thresholds) != n_routes or not all(0.0 <= value <= 1.0 for value in thresholds):
+        raise CorruptSaveError("the saved thresholds do not belong to the saved routes")
+    return thresholds
 
 
 def _arrays_of(snapshot: Snapshot) -> dict[str, NDArray[Any]]:
@@ -269,9 +278,16 @@ def _read_head(
     rows = training_rows(scorer, entries)
     sketch = sketch_words(rows.words, seed) if fields.get("reads_words") else None
     width = rows.vectors.shape[1] + (0 if sketch is None else SKETCH_WIDTH)
-    if weights.shape != (scorer.n_routes, width) or bias.shape != (scorer.n_routes,):
-        raise CorruptSaveError("the saved head does not belong to the saved routes")
     low, high = float(fields["low"]), float(fields["high"])
+    fits = (
+        weights.shape == (scorer.n_routes, width)
+        and bias.shape == (scorer.n_routes,)
+        and weights.dtype == bias.dtype == np.float32
+        and bool(np.isfinite(weights).all() and np.isfinite(bias).all())
+        and low < high
+    )
+    if not fits:
+        raise CorruptSaveError("the saved head does not belong to the saved routes")
     return LinearHead(weights, bias, low, high, sketch)
 
 
@@ -336,10 +352,13 @@ def _read_array(root: Path, name: str, manifest: _Manifest) -> NDArray[Any]:
     try:
         buffer = io.BytesIO(content)
         np.lib.format.read_magic(buffer)
-        shape, _, dtype = np.lib.format.read_array_header_1_0(buffer)
-        return np.frombuffer(content, dtype, offset=buffer.tell()).reshape(shape)
+        shape, by_columns, dtype = np.lib.format.read_array_header_1_0(buffer)
+        array = np.frombuffer(content, dtype, offset=buffer.tell()).reshape(shape)
     except Exception as error:  # re-raised: foreign bytes can upset the parser in many ways
         raise CorruptSaveError(f"{path} is no array: {error}") from error
+    if by_columns:
+        raise CorruptSaveError(f"{path} is written column by column; save the router anew")
+    return array
 
 
 def _entries(

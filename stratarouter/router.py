@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from stratarouter.certifying import Certificate
     from stratarouter.evaluation import EvaluationReport
     from stratarouter.fitting import FitReport
     from stratarouter.snapshot import Snapshot
@@ -217,6 +218,59 @@ class Router(RouteEditor):
             fitted, report = fit_to_queries(snapshot, texts, labels, matrix)
             self._registry.adopt(fitted)
         return report
+
+    def certify(
+        self,
+        alpha: float,
+        delta: float,
+        queries: Sequence[str],
+        labels: Sequence[str | None],
+        embeddings: Any | None = None,
+        *,
+        per_route: bool = True,
+    ) -> Certificate:
+        """Set thresholds at which P(wrong | accepted) <= `alpha` is shown on labelled queries.
+
+        They hold until routes change. Where nothing can be shown, the router is left as it is, and
+        the certificate says how many more labels are needed.
+
+        Parameters
+        ----------
+        alpha : float, in (0, 1)
+            Largest share of wrong answers among the accepted.
+        delta : float, in (0, 1)
+            Probability with which the guarantee may fail.
+        queries : sequence of str
+            Query texts such as users write, none of which the router was built or fitted on.
+        labels : sequence of str or None
+            Right route of each query; None where no route is right.
+        embeddings : array_like, shape (n, d), optional
+            Vectors of the queries; None encodes the texts.
+        per_route : bool, optional
+            Whether routes with enough labels get thresholds of their own.
+
+        Returns
+        -------
+        Certificate
+            Thresholds, coverage, bound, and what is guaranteed.
+
+        Raises
+        ------
+        InvalidInputError
+            If queries and labels differ in number, or there are none.
+        """
+        from stratarouter.thresholds import certify_router
+
+        texts = checked_queries(queries)
+        with self._registry.lock:
+            snapshot, matrix = self._prepared(texts, embeddings)
+            results = list(decide_batch(snapshot, texts, matrix, 1))
+            certified, certificate = certify_router(
+                snapshot, results, labels, alpha=alpha, delta=delta, per_route=per_route
+            )
+            if certificate.holds:
+                self._registry.adopt(certified)
+        return certificate
 
     def evaluate(
         self,

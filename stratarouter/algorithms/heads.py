@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from stratarouter.types import FloatArray, IntArray
 
-__all__ = ["LinearHead", "WordSketch", "sketch_words"]
+__all__ = ["SKETCH_WIDTH", "LinearHead", "WordSketch", "sketch_words"]
 
 SKETCH_WIDTH = 384
 """Width of a word sketch; collisions of words cost nothing measurable at this width."""

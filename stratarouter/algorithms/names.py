@@ -6,7 +6,7 @@ import re
 
 __all__ = ["readable_name"]
 
-_PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+|\d+")
+_RUNS = re.compile(r"[^\W\d_]+|\d+")
 _SHORTEST_WORD = 3
 _MOST_DIGITS = 0.3
 
@@ -32,10 +32,21 @@ def readable_name(identifier: str) -> str:
     >>> readable_name("cardPaymentFee_charged"), readable_name("r17"), readable_name("a3f09c")
     ('card payment fee charged', '', '')
     """
-    parts = _PARTS.findall(identifier)
+    parts = [part for run in _RUNS.findall(identifier) for part in _humps(run)]
     letters = sum(character.isalpha() for character in identifier)
     digits = sum(character.isdigit() for character in identifier)
     longest = max((len(part) for part in parts if not part.isdigit()), default=0)
     if longest < _SHORTEST_WORD or digits > _MOST_DIGITS * letters:
         return ""
     return " ".join(parts).lower()
+
+
+def _humps(run: str) -> list[str]:
+    # Asked letter by letter, since patterns know the capitals of plain ASCII only.
+    starts = [
+        place
+        for place in range(1, len(run))
+        if run[place].isupper()
+        and (not run[place - 1].isupper() or run[place + 1 : place + 2].islower())
+    ]
+    return [run[a:b] for a, b in zip([0, *starts], [*starts, len(run)], strict=True)]

@@ -88,6 +88,8 @@ def fit_choice(
         if not negative.any():
             break
         free &= ~negative
+        if not free.any():
+            break
     return np.where(free, weights, 0.0)
 
 
