@@ -322,7 +322,8 @@ def fit_to_labels(sample: OutcomeSample, start: ConfidenceMap) -> ConfidenceMap:
     ).tolist()
     # More evidence or likeness can never speak against a pick.
     line = replace(line, intercept=intercept, slope=max(slope, 0.01), tail=max(tail, 0.0))
-    if n < MIN_OUTCOMES_ISOTONIC:
+    # Picks that are all right or all wrong show no curve.
+    if n < MIN_OUTCOMES_ISOTONIC or sample.correct.min() == sample.correct.max():
         return line
     return _curved(line, sample, sample.correct, pseudo_outcomes=2.0)
 

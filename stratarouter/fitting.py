@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from stratarouter.algorithms.fusion import FusionWeights
-    from stratarouter.calibration import OutcomeSample
+    from stratarouter.calibration import ConfidenceMap, OutcomeSample
     from stratarouter.snapshot import Snapshot
     from stratarouter.types import FloatArray
 
@@ -156,25 +156,41 @@ def fit_to_queries(
         if override is not None
     ]
     before = outcome_sample(outcomes)
-    weights = reweigh(outcomes, snapshot.built.weights, snapshot.config)
+    before_confidences = snapshot.confidence.confidences(before)
+    enough = len(outcomes) >= MIN_OUTCOMES
+    weights = snapshot.scorer.weights
+    if enough:
+        weights = reweigh(outcomes, snapshot.built.weights, snapshot.config)
     sample = _reweighed_sample(outcomes, weights)
-    confidence = fit_override(
-        fit_to_labels(sample, snapshot.built.confidence), sum(hits), len(hits)
-    )
     n_in_scope = sum(target is not None for target in targets)
     right = float(sample.correct.sum()) + sum(hits)
     report = FitReport(
         n=len(labels),
         n_out_of_scope=len(labels) - n_in_scope,
         accuracy=right / n_in_scope if n_in_scope else float("nan"),
-        ece_before=_ece(snapshot.confidence.confidences(before), before),
-        ece_held_out=_ece(_held_out(outcomes, snapshot), sample),
+        ece_before=_ece(before_confidences, before),
+        ece_held_out=_ece(_held_out(outcomes, snapshot) if enough else before_confidences, sample),
         semantic_share=weights.semantic,
         method=_method(len(outcomes)),
     )
-    scorer = snapshot.scorer.revised(weights, snapshot.scorer.head)
-    version = snapshot.version + 1
-    return replace(snapshot, scorer=scorer, confidence=confidence, version=version), report
+    fitted = replace(
+        snapshot,
+        scorer=snapshot.scorer.revised(weights, snapshot.scorer.head),
+        confidence=_fitted_confidence(snapshot, sample, hits),
+        version=snapshot.version + 1,
+    )
+    return fitted, report
+
+
+def _fitted_confidence(
+    snapshot: Snapshot, sample: OutcomeSample, hits: Sequence[bool]
+) -> ConfidenceMap:
+    start = snapshot.built.confidence
+    overridden = fit_override(start, sum(hits), len(hits)).override
+    if len(sample.correct) >= MIN_OUTCOMES:
+        return replace(fit_to_labels(sample, start), override=overridden)
+    # Too few queries must not undo an earlier fit.
+    return replace(snapshot.confidence, override=overridden) if hits else snapshot.confidence
 
 
 def _is_label(label: object, snapshot: Snapshot) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from stratarouter import HashingEncoder, NoRoutesError, Route, Router
+from stratarouter.route_vectors import encoded_texts
 from stratarouter.testing import CountingEncoder, sample_routes
 
 if TYPE_CHECKING:
@@ -215,7 +216,7 @@ def test_the_first_queries_build_once() -> None:
 
     assert [result.snapshot_version for result in results] == [1] * 8
     assert sorted(encoder.texts) == sorted(
-        text for route in sample_routes() for text in route.texts
+        text for route in sample_routes() for text in encoded_texts(route)
     )
 
 

@@ -73,7 +73,9 @@ def test_a_vector_space_can_be_named() -> None:
 
 
 def test_a_router_accepts_the_table() -> None:
-    encoder = TableEncoder({"pay": [1, 0], "ship": [0, 1], "invoice": [0.9, 0.1]})
+    table: dict[str, list[float]] = {"pay": [1, 0], "ship": [0, 1], "invoice": [0.9, 0.1]}
+    # Ids that read like words are texts as well.
+    encoder = TableEncoder({**table, "payment": [0.8, 0.3], "shipping": [0.3, 0.8]})
     router = Router(encoder, threshold=0.0)
     router.add_routes([Route("payment", examples=["pay"]), Route("shipping", examples=["ship"])])
 

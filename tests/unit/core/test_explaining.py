@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stratarouter import HashingEncoder, InvalidInputError, Route, Router, RouteResult
+from stratarouter.route_vectors import encoded_texts
 from stratarouter.testing import sample_routes
 
 ENCODER = HashingEncoder(64)
@@ -72,12 +73,21 @@ def test_nearest_examples_are_those_with_the_largest_cosine() -> None:
 
     for route_id, example, cosine in explanation.nearest_examples:
         [route] = [route for route in sample_routes() if route.id == route_id]
-        cosines = ENCODER.encode(route.texts) @ embedding
-        assert example == route.texts[int(cosines.argmax())]
+        texts = encoded_texts(route)
+        cosines = ENCODER.encode(texts) @ embedding
+        assert example == texts[int(cosines.argmax())]
         assert cosine == pytest.approx(float(cosines.max()), abs=1e-6)
     assert [entry[0] for entry in explanation.nearest_examples] == [
         entry.route_id for entry in explanation.ranking[:2]
     ]
+
+
+def test_a_readable_id_can_be_the_nearest_text() -> None:
+    explanation = built().route("Account").explain()
+
+    route_id, text, cosine = explanation.nearest_examples[0]
+    assert (route_id, text) == ("account", "account")
+    assert cosine == pytest.approx(1.0)
 
 
 def test_shares_of_the_words_add_up_to_the_keyword_score() -> None:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from stratarouter import InvalidInputError, Route, RouteNotFoundError, Router
-from stratarouter.algorithms.fusion import FusionWeights
 from stratarouter.algorithms.metrics import expected_calibration_error
 from stratarouter.calibration import MIN_OUTCOMES, MIN_OUTCOMES_ISOTONIC
-from stratarouter.fitting import FitReport, best_share
-from stratarouter.scoring.hybrid import ScoredCandidates
+
+if TYPE_CHECKING:
+    from stratarouter import RouteResult
+    from stratarouter.fitting import FitReport
 
 DIMENSION = 16
 N_ROUTES = 6
@@ -70,11 +71,13 @@ def fit(router: Router, data: World) -> FitReport:
     return router.fit(data.queries, data.labels, data.embeddings)
 
 
+def best_of(result: RouteResult) -> str | None:
+    return result.route_id if result.matched else result.alternatives[0].route_id
+
+
 def confidences(router: Router, data: World) -> tuple[np.ndarray, np.ndarray]:
     results = router.route_batch(data.queries, data.embeddings)
-    best = [
-        result.route_id if result.matched else result.alternatives[0].route_id for result in results
-    ]
+    best = [best_of(result) for result in results]
     right = [candidate == label for candidate, label in zip(best, data.labels, strict=True)]
     return np.array([result.confidence for result in results]), np.array(right)
 
@@ -135,21 +138,60 @@ def test_overrides_are_learned_apart() -> None:
     assert router.route("urgent!", np.ones(DIMENSION)).confidence == pytest.approx(expected)
 
 
+def test_overrides_are_learned_even_from_few_queries_and_keep_the_fit() -> None:
+    urgent = Route("urgent", examples=["x"], patterns=["urgent"], pattern_mode="override")
+    router, unseen = built(routes=[urgent]), world(100, seed=2)
+    fit(router, world(300, seed=1))
+    before, _ = confidences(router, unseen)
+
+    for _ in range(2):
+        router.fit(["urgent"] * 20, ["r0"] * 20, np.ones((20, DIMENSION)))
+
+    override = router.route("urgent!", np.ones(DIMENSION)).confidence
+    assert override == pytest.approx(20 * 0.99 / 40)
+    assert confidences(router, unseen)[0].tolist() == before.tolist()
+
+
 # What a fit leaves alone -------------------------------------------------------------------------
 
 
-def test_routes_vectors_and_winners_stay() -> None:
-    router, unseen = built(), world(200, seed=6)
+def test_routes_and_vectors_stay() -> None:
+    router, unseen = built(), world(50, seed=6)
     routes = router.routes
-    scores = [
-        result.scores.semantic for result in router.route_batch(unseen.queries, unseen.embeddings)
-    ]
+
+    def nearest() -> dict[tuple[str, str, str], float]:
+        return {
+            (query, route_id, text): cosine
+            for query, embedding in zip(unseen.queries, unseen.embeddings, strict=True)
+            for route_id, text, cosine in router.route(query, embedding).explain().nearest_examples
+        }
+
+    before = nearest()
 
     fit(router, world(400, seed=1))
 
+    after = nearest()
     assert router.routes == routes
-    again = router.route_batch(unseen.queries, unseen.embeddings)
-    assert [result.scores.semantic for result in again] == pytest.approx(scores, abs=1e-6)
+    shared = before.keys() & after.keys()
+    assert len(shared) > 50
+    assert [after[key] for key in shared] == [before[key] for key in shared]
+
+
+def test_scores_and_winners_stay_if_the_weights_were_chosen_by_hand() -> None:
+    router, unseen = built(dense_weight=0.7, bm25_weight=0.3), world(200, seed=6)
+
+    def decided() -> list[tuple[str | None, float, float, float]]:
+        results = router.route_batch(unseen.queries, unseen.embeddings)
+        return [
+            (best_of(result), result.scores.semantic, result.scores.keyword, result.scores.total)
+            for result in results
+        ]
+
+    before = decided()
+
+    fit(router, world(400, seed=1))
+
+    assert decided() == before
 
 
 def test_a_fit_is_a_new_version() -> None:
@@ -180,6 +222,7 @@ def test_too_few_queries_change_no_confidence(n: int) -> None:
     report = fit(router, world(n, seed=9))
 
     assert report.method == "unchanged"
+    assert report.ece_held_out == report.ece_before
     assert "too few" in str(report)
     assert confidences(router, unseen)[0].tolist() == before.tolist()
 
@@ -231,59 +274,77 @@ def test_the_accuracy_is_that_of_the_best_candidates() -> None:
     assert 0.2 < report.accuracy < 0.99
 
 
-# The share of the scores -------------------------------------------------------------------------
+# The weights of the scores -----------------------------------------------------------------------
 
 
-def scored(semantic: list[float], keyword: list[float]) -> ScoredCandidates:
-    one, other = np.array(semantic), np.array(keyword)
-    return ScoredCandidates(np.arange(len(one)), one, other, None, one)
-
-
-PRESENT = FusionWeights(0.7, 0.3, 0.1)
-
-
-def test_the_present_share_stays_where_it_is_as_good_as_any() -> None:
-    entries = [scored([0.9, 0.1], [0.9, 0.1])] * 50
-
-    assert best_share(entries, [0] * 50, PRESENT) == pytest.approx(0.7)
-
-
-def test_a_clearly_better_share_is_taken_the_nearest_of_them() -> None:
-    # The first route is right and wins only while the keyword score weighs more than half.
-    entries = [scored([0.4, 0.6], [0.61, 0.4])] * 50
-
-    assert best_share(entries, [0] * 50, PRESENT) == pytest.approx(0.5)
-
-
-def test_a_difference_within_chance_does_not_move_the_share() -> None:
-    entries = [scored([0.9, 0.1], [0.9, 0.1])] * 49 + [scored([0.4, 0.6], [0.61, 0.4])]
-
-    assert best_share(entries, [0] * 49 + [0], PRESENT) == pytest.approx(0.7)
-
-
-def test_few_or_foreign_queries_do_not_move_the_share() -> None:
-    entries = [scored([0.4, 0.6], [0.61, 0.4])] * 50
-
-    assert best_share(entries[: MIN_OUTCOMES - 1], [0] * (MIN_OUTCOMES - 1), PRESENT) == 0.7
-    assert best_share(entries, [None] * 50, PRESENT) == 0.7
-
-
-def test_the_chosen_share_is_in_the_settings() -> None:
-    router = Router(dimension=2, threshold=0.0)
+def misled(**options: Any) -> Router:
+    """Return a router whose vectors mislead, while the words tell the truth."""
+    router = Router(dimension=2, threshold=0.0, **options)
     router.add_routes([Route("a", examples=["apple"]), Route("b", examples=["berry"])])
     router.build_index([[1, 0], [0, 1]])
-    # The vectors mislead, the words tell the truth.
-    queries = ["apple", "berry"] * 30
-    labels = ["a", "b"] * 30
-    misleading = [[0.6, 0.8], [0.8, 0.6]] * 30
+    return router
 
-    report = router.fit(queries, labels, misleading)
 
+QUERIES = ["apple", "berry"] * 30
+LABELS: list[str | None] = ["a", "b"] * 30
+MISLEADING = [[0.6, 0.8], [0.8, 0.6]] * 30
+
+
+def test_weights_are_learned_from_queries() -> None:
+    router = misled()
+    before = router.route("apple", MISLEADING[0])
+    config = router.config
+
+    report = router.fit(QUERIES, LABELS, MISLEADING)
+
+    after = router.route("apple", MISLEADING[0])
     assert report.accuracy == 1.0
-    assert report.semantic_share <= 0.6
-    assert router.config.dense_weight == pytest.approx(report.semantic_share)
-    assert router.config.bm25_weight == pytest.approx(1.0 - report.semantic_share)
-    assert router.route("apple", [0.6, 0.8]).route_id == "a"
+    assert report.semantic_share < 0.6
+    assert router.config == config
+    assert after.route_id == "a"
+    # The total is the average of the two scores, by the share that the report names.
+    share = report.semantic_share
+    assert before.route_id == "b"
+    assert after.scores.semantic == pytest.approx(0.6)
+    assert after.scores.total == pytest.approx(
+        share * after.scores.semantic + (1.0 - share) * after.scores.keyword
+    )
+
+
+def test_weights_that_were_chosen_by_hand_are_kept() -> None:
+    router = misled(dense_weight=0.9, bm25_weight=0.1)
+    totals = [result.scores.total for result in router.route_batch(QUERIES, MISLEADING)]
+
+    report = router.fit(QUERIES, LABELS, MISLEADING)
+
+    assert report.semantic_share == pytest.approx(0.9)
+    assert [
+        result.scores.total for result in router.route_batch(QUERIES, MISLEADING)
+    ] == pytest.approx(totals)
+
+
+@pytest.mark.parametrize(
+    ("n", "labels"), [(MIN_OUTCOMES - 1, LABELS), (60, [None] * 60)], ids=["few", "foreign"]
+)
+def test_few_or_foreign_queries_do_not_move_the_weights(n: int, labels: list[str | None]) -> None:
+    router = misled()
+    before = router.route("apple", MISLEADING[0]).scores.total
+
+    report = router.fit(QUERIES[:n], labels[:n], MISLEADING[:n])
+
+    assert report.semantic_share == pytest.approx(0.6427 / (0.6427 + 0.2891))
+    assert router.route("apple", MISLEADING[0]).scores.total == pytest.approx(before)
+
+
+def test_a_route_that_is_no_candidate_counts_as_wrong() -> None:
+    router = built(max_candidates=1)
+
+    report = fit(router, world(300, seed=1))
+
+    best, right = confidences(router, world(300, seed=1))
+    assert np.isfinite(best).all()
+    assert 0.5 < right.mean() < 1.0
+    assert 0.5 < report.accuracy < 1.0
 
 
 # Refused -----------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from stratarouter import (
     Router,
     SaveNotFoundError,
 )
+from stratarouter.learning import Verdict
 from stratarouter.persistence import load_snapshot, save_snapshot
 from stratarouter.testing import CountingEncoder, TableEncoder, sample_routes
 
@@ -109,8 +110,10 @@ def test_snapshots_are_equal_in_every_number(tmp_path: Path) -> None:
     assert content_of(tmp_path / "one") == content_of(tmp_path / "two")
     assert again.confidence == snapshot.confidence
     assert again.confidence.source == "queries"
-    assert again.built_confidence == snapshot.built_confidence
-    assert again.built_confidence != again.confidence
+    assert again.scorer.weights == snapshot.scorer.weights
+    assert (again.built, again.plain) == (snapshot.built, snapshot.plain)
+    assert again.built != Verdict(again.scorer.weights, again.confidence)
+    assert again.head_stale is snapshot.head_stale is False
     assert again.vectors.tobytes() == snapshot.vectors.tobytes()
     assert (again.aligned, again.thresholds) == (snapshot.aligned, snapshot.thresholds)
 
@@ -120,7 +123,7 @@ def test_an_infinite_spread_is_kept(tmp_path: Path) -> None:
 
     snapshot = load_snapshot(router.save(tmp_path / "saved"))
 
-    assert snapshot.confidence.total_spread == math.inf
+    assert snapshot.confidence.similarity_spread == math.inf
     assert not snapshot.confidence.calibrated
 
 

@@ -16,7 +16,9 @@ from stratarouter import (
 )
 from stratarouter.route_vectors import (
     RouteVectors,
+    completed,
     encode_routes,
+    encoded_texts,
     route_vectors,
     split_embeddings,
 )
@@ -28,7 +30,7 @@ C = Route("c", description="about c")
 ROUTES = [A, B, C]
 TABLE = {
     text: np.eye(8)[position]
-    for position, text in enumerate(("a1", "a2", "about a", "b1", "about c", "new"))
+    for position, text in enumerate(("a1", "a2", "about a", "b1", "about c", "new", "twin route"))
 }
 
 
@@ -195,13 +197,13 @@ def test_one_vector_may_stand_for_a_route() -> None:
 
 def test_every_text_is_encoded_once_in_one_call() -> None:
     encoder = CountingEncoder(TableEncoder(TABLE))
-    twin = Route("twin", examples=["b1", "a1", "b1"])
+    twin = Route("twin_route", examples=["b1", "a1", "b1"])
 
     entries = encode_routes([*ROUTES, twin], encoder)
 
-    assert encoder.calls == [("a1", "a2", "about a", "b1", "about c")]
+    assert encoder.calls == [("a1", "a2", "about a", "b1", "about c", "twin route")]
     shown = [entry.vectors.argmax(axis=1).tolist() for entry in entries]
-    assert shown == [[0, 1, 2], [3], [4], [3, 0, 3]]
+    assert shown == [[0, 1, 2], [3], [4], [3, 0, 3, 6]]
     assert all(entry.aligned for entry in entries)
 
 
@@ -244,6 +246,69 @@ def test_examples_whose_description_has_no_vector_are_used_again() -> None:
 
     assert encoder.texts == ["about a"]
     assert entry.vectors.argmax(axis=1).tolist() == [7, 2]
+
+
+@pytest.mark.parametrize(
+    ("route", "texts"),
+    [
+        (A, ("a1", "a2", "about a")),
+        (Route("twin_route", examples=["b1"]), ("b1", "twin route")),
+        (Route("twin-route", description="about c"), ("about c", "twin route")),
+        (Route("r17", examples=["b1"]), ("b1",)),
+    ],
+)
+def test_the_texts_are_examples_description_and_readable_id(
+    route: Route, texts: tuple[str, ...]
+) -> None:
+    assert encoded_texts(route) == texts
+
+
+# Completed ---------------------------------------------------------------------------------------
+
+TWIN = Route("twin_route", examples=["b1", "new"], description="about c")
+
+
+def test_missing_descriptions_and_readable_ids_are_encoded_in_one_call() -> None:
+    encoder = CountingEncoder(TableEncoder(TABLE))
+    entries = [RouteVectors(A, rows(7, 6), True), RouteVectors(TWIN, rows(5, 5, 5), True)]
+
+    one, other = completed(entries, encoder)
+
+    assert encoder.calls == [("about a", "twin route")]
+    assert one.vectors.argmax(axis=1).tolist() == [7, 6, 2]
+    assert other.vectors.argmax(axis=1).tolist() == [5, 5, 5, 6]
+    assert (one.route, other.route) == (A, TWIN)
+    assert one.aligned
+    assert other.aligned
+    assert [len(entry.vectors) for entry in entries] == [2, 3]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        RouteVectors(TWIN, rows(1), aligned=False),
+        RouteVectors(TWIN, rows(1, 2, 3, 4), aligned=True),
+        RouteVectors(B, rows(1), aligned=True),
+    ],
+)
+def test_vectors_that_lack_nothing_or_are_no_texts_are_left_alone(entry: RouteVectors) -> None:
+    encoder = CountingEncoder(TableEncoder(TABLE))
+
+    assert completed([entry], encoder) == [entry]
+    assert encoder.calls == []
+
+
+def test_one_route_that_lacks_something_does_not_change_the_others() -> None:
+    whole = RouteVectors(TWIN, rows(1), aligned=False)
+    lacking = RouteVectors(A, rows(1, 2), aligned=True)
+
+    first, second, third = completed([whole, lacking, whole], TableEncoder(TABLE))
+
+    assert (first, third) == (whole, whole)
+    assert second.vectors.argmax(axis=1).tolist() == [1, 2, 2]
+
+
+# Moved -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

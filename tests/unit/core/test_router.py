@@ -282,9 +282,16 @@ def test_evaluate_takes_vectors() -> None:
 
 
 def test_a_table_decides_in_tests_of_users() -> None:
-    router = Router(
-        TableEncoder({"pay": [1, 0], "ship": [0, 1], "bill": [0.9, 0.1]}), threshold=0.0
-    )
+    table: dict[str, list[float]] = {"pay": [1, 0], "ship": [0, 1], "bill": [0.9, 0.1]}
+    named = {"billing": [0.8, 0.3], "delivery": [0.3, 0.8]}
+    router = Router(TableEncoder({**table, **named}), threshold=0.0)
     router.add_routes([Route("billing", examples=["pay"]), Route("delivery", examples=["ship"])])
 
     assert router.route("bill").route_id == "billing"
+
+
+def test_ids_that_say_nothing_need_no_vector() -> None:
+    router = Router(TableEncoder({"pay": [1, 0], "ship": [0, 1], "x": [0.9, 0.1]}), threshold=0.0)
+    router.add_routes([Route("r1", examples=["pay"]), Route("r2", examples=["ship"])])
+
+    assert router.route("x").route_id == "r1"

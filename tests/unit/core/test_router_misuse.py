@@ -25,6 +25,7 @@ from stratarouter import (
     RouterConfig,
     StrataError,
 )
+from stratarouter.route_vectors import encoded_texts
 from stratarouter.testing import CountingEncoder, TableEncoder, sample_routes
 
 if TYPE_CHECKING:
@@ -261,13 +262,14 @@ def test_vectors_from_outside_do_not_mix_with_encoded_text() -> None:
 
 
 def test_an_encoder_that_fails_changes_nothing() -> None:
-    known = {text: unit_rows(1)[0] for route in sample_routes() for text in route.texts}
+    known = {text: unit_rows(1)[0] for route in sample_routes() for text in encoded_texts(route)}
     router = Router(encoder=TableEncoder(known))
     router.add_routes(sample_routes())
     router.build_index()
 
     for call in (
-        lambda: router.add(Route("new", examples=["unknown"])),
+        lambda: router.add(Route("r1", examples=["unknown"])),
+        lambda: router.add(Route("unknown", examples=["I cannot log in"])),
         lambda: router.update_route(Route("billing", examples=["unknown"])),
         lambda: router.route("unknown"),
         lambda: router.route_batch(["unknown"]),
@@ -299,6 +301,10 @@ def test_an_encoder_that_fails_changes_nothing() -> None:
         ({"mode": "cloud"}, "there is no service"),
         ({"encoder": "all-MiniLM-L6-v2"}, "pass an encoder object"),
         ({"enable_simd": "yes"}, "must be True or False"),
+        ({"head": "logistic"}, "head must be 'auto' or 'similarity'"),
+        ({"head_budget_s": -1.0}, "head_budget_s must be finite and >= 0"),
+        ({"head_budget_s": math.nan}, "head_budget_s must be finite and >= 0"),
+        ({"head_budget_s": math.inf}, "head_budget_s must be finite and >= 0"),
     ],
 )
 def test_a_bad_setting_is_named(options: dict[str, Any], message: str) -> None:
