@@ -313,7 +313,7 @@ class Router(RouteEditor):
             result = decide(snapshot, text, vector, 1)
             result.latency_ms = (perf_counter() - started) * 1e3
             results.append(result)
-        return evaluate(results, labels)
+        return evaluate(results, labels, known=snapshot.positions)
 
     def save(self, folder: str | Path) -> Path:
         """Save the built router to a folder.
