@@ -31,6 +31,9 @@ _KINDS = (
 _FEWEST_EXAMPLES = 100
 # A head is a linear function of the embedding times this; a rough start, which the data correct.
 _HEAD_START = 0.3
+# What saved weights may be: far more than learning makes.
+_LARGEST_NUMBER = 1e6
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +75,26 @@ class Verdict:
             If fields are missing, unknown or of the wrong type.
         """
         try:
-            weights = {name: float(value) for name, value in data["weights"].items()}
+            numbers = {name: float(value) for name, value in data["weights"].items()}
+            weights = FusionWeights(**numbers)
             confidence = ConfidenceMap.from_dict(data["confidence"])
-            return cls(FusionWeights(**weights), confidence)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise CorruptSaveError(f"the saved weights are not usable: {error}") from error
+        if not _are_usable(weights):
+            raise CorruptSaveError("the saved weights are not usable: their numbers do not fit")
+        return cls(weights, confidence)
+
+
+def _are_usable(weights: FusionWeights) -> bool:
+    # Comparisons are written so that NaN fails them.
+    parts = (weights.head, weights.nearest, weights.prototype, weights.keyword)
+    return (
+        min(parts) >= 0.0
+        and abs(sum(parts) - 1.0) < _ROUNDING
+        and 0.0 <= weights.pattern <= 1.0
+        and 0.0 <= weights.sharpness < _LARGEST_NUMBER
+        and abs(weights.residual) < _LARGEST_NUMBER
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,8 @@ _ARRAY_FILE = re.compile(r"(?:vectors|offsets|head_weights|head_bias)-[0-9a-f]{1
 _PART = ".part"
 # The format is named at the very start of the manifest, where it survives most damage.
 _HEAD_BYTES = 400
+# Far beyond what training makes, and far from what single precision cannot hold.
+_LARGEST_LOGIT = 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,7 +286,8 @@ def _read_head(
         and bias.shape == (scorer.n_routes,)
         and weights.dtype == bias.dtype == np.float32
         and bool(np.isfinite(weights).all() and np.isfinite(bias).all())
-        and low < high
+        and -_LARGEST_LOGIT < low < high < _LARGEST_LOGIT
+        and high - low > 1.0 / _LARGEST_LOGIT
     )
     if not fits:
         raise CorruptSaveError("the saved head does not belong to the saved routes")

@@ -116,13 +116,16 @@ def train_head(
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits
 
     sketch = sketch_words(rows.words, seed) if kind.reads_words else None
     inputs = rows.vectors
     if sketch is not None:
         inputs = np.hstack([inputs, np.stack([sketch.project(text) for text in rows.words])])
     model = LogisticRegression(C=_INVERSE_REGULARISATION, tol=_TOLERANCE, max_iter=_MAX_ITERATIONS)
-    with warnings.catch_warnings():
+    # Matrices of this size gain nothing from a second thread, and on a busy machine threads that
+    # wait for one another make the fit many times slower.
+    with threadpool_limits(1), warnings.catch_warnings():
         # Stopping at the iteration limit is a choice, not a fault.
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(inputs, rows.routes)
