@@ -36,15 +36,26 @@ def test_examples_that_cancel_out_leave_the_first() -> None:
     assert prototypes(vectors, np.array([0, 2, 3])).tolist() == [[1.0, 0.0], [0.0, 1.0]]
 
 
-def test_the_score_is_the_mean_of_nearest_and_prototype() -> None:
+def test_prototypes_have_length_one_and_depend_on_their_own_route_only() -> None:
+    vectors, offsets = random_router(3, [2, 5, 1])
+
+    rows = prototypes(vectors, offsets)
+
+    assert np.linalg.norm(rows, axis=1) == pytest.approx(np.ones(3), abs=1e-6)
+    for number in range(3):
+        own = vectors[offsets[number] : offsets[number + 1]]
+        assert rows[[number]] == pytest.approx(prototypes(own, np.array([0, len(own)])), abs=1e-6)
+
+
+def test_the_nearest_example_decides_not_the_mean() -> None:
     vectors = unit([1.0, 0.0], [0.0, 1.0])
     scorer = SemanticScorer(vectors, np.array([0, 2]))
     query = unit([1.0, 0.0])[0]
-    centre = prototypes(vectors, scorer.offsets) @ query
 
-    score = scorer.scores(query, np.array([0]), centre)
+    nearest = scorer.nearest_cosines(query, np.array([0]))
 
-    assert score == pytest.approx([(1.0 + np.sqrt(0.5)) / 2.0])
+    assert nearest == pytest.approx([1.0])
+    assert prototypes(vectors, scorer.offsets) @ query == pytest.approx([np.sqrt(0.5)])
 
 
 @settings(max_examples=60)
@@ -87,9 +98,22 @@ def test_without_equals_a_scorer_of_what_is_left(
     assert np.diff(reduced.offsets).tolist() == np.bincount(owners).tolist()
 
 
-def test_opposite_embeddings_score_zero() -> None:
+@pytest.mark.parametrize("offsets", [[0, 1, 2], [0, 2]], ids=["one each", "both in one"])
+def test_opposite_embeddings_keep_their_sign(offsets: list[int]) -> None:
     vectors = unit([1.0, 0.0], [0.0, 1.0])
-    scorer = SemanticScorer(vectors, np.array([0, 1, 2]))
-    query = unit([-1.0, -1.0])[0]
+    scorer = SemanticScorer(vectors, np.array(offsets))
 
-    assert scorer.scores(query, np.arange(2), vectors @ query).tolist() == [0.0, 0.0]
+    nearest = scorer.nearest_cosines(unit([-1.0, -1.0])[0], np.arange(len(offsets) - 1))
+
+    assert nearest == pytest.approx(np.full(len(offsets) - 1, -np.sqrt(0.5)))
+
+
+def test_leaving_rows_out_leaves_the_scorer_alone() -> None:
+    vectors, offsets = random_router(5, [3, 3])
+    scorer = SemanticScorer(vectors, offsets)
+    before = vectors.copy(), offsets.copy()
+
+    scorer.without(np.array([0, 4]))
+
+    assert np.array_equal(scorer.vectors, before[0])
+    assert np.array_equal(scorer.offsets, before[1])
