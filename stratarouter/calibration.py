@@ -227,21 +227,6 @@ class OutcomeSample:
     correct: FloatArray
     """1 where the pick was right, else 0, shape (n,)."""
 
-    def where(self, kept: FloatArray) -> OutcomeSample:
-        """Return a selection.
-
-        Parameters
-        ----------
-        kept : FloatArray of bool, shape (n,)
-            Which picks to keep.
-
-        Returns
-        -------
-        OutcomeSample
-            Those picks.
-        """
-        return OutcomeSample(self.log_odds[kept], self.similarity[kept], self.correct[kept])
-
 
 def outcome_sample(outcomes: Sequence[Outcome]) -> OutcomeSample:
     """Take from outcomes what the confidence depends on.

@@ -132,10 +132,12 @@ class NaiveScores:
 
     def __init__(self, routes: Sequence[Route], encoder: HashingEncoder) -> None:
         self.routes = routes
-        self.vectors = [encoder.encode(route.texts).astype(float).tolist() for route in routes]
+        # A readable id is one more example; "r4" says nothing.
+        texts = [[*route.texts, *READABLE.get(route.id, [])] for route in routes]
+        self.vectors = [encoder.encode(own).astype(float).tolist() for own in texts]
         self.documents = [
-            [word for text in [*route.texts, *route.keywords * 3] for word in words(text)]
-            for route in routes
+            [word for text in [*own, *route.keywords * 3] for word in words(text)]
+            for own, route in zip(texts, routes, strict=True)
         ]
 
     def semantic(self, route: int, embedding: list[float]) -> float:
@@ -144,7 +146,8 @@ class NaiveScores:
         centre = [sum(column) for column in zip(*rows, strict=True)]
         length = math.sqrt(sum(value * value for value in centre))
         to_centre = sum(a * b for a, b in zip(centre, embedding, strict=True)) / length
-        return min(max((max(cosines) + to_centre) / 2, 0.0), 1.0)
+        blended: float = (max(*cosines, 0.0) + max(to_centre, 0.0)) / 2
+        return min(blended, 1.0)
 
     def idf(self, word: str) -> float:
         n = len(self.documents)
@@ -183,7 +186,16 @@ class NaiveScores:
         mean = (0.6427 * semantic + 0.2891 * keyword) / (0.6427 + 0.2891)
         return mean + 0.0682 * self.pattern(route, query) * (1.0 - mean)
 
+    def confidence(self, totals: list[float], route: int) -> float:
+        # All routes are candidates, and there are too few examples to learn from.
+        others = [math.exp(24.0 * total) for other, total in enumerate(totals) if other != route]
+        odds = 24.0 * totals[route] - (math.log(sum(others)) if others else 0.0)
+        bent = float(np.interp(odds, [-50.0, 0.0, 3.0, 30.0], [-50.0, 0.0, 2.0, 4.0]))
+        return 1.0 / (1.0 + math.exp(-max(bent, -30.0)))
 
+
+READABLE = {"card_refund": ["card refund"], "lateParcel": ["late parcel"]}
+IDS = ["r0", "card_refund", "r2", "lateParcel", "r4"]
 LEXICON = ["refund", "parcel", "late", "my", "card", "login", "the", "invoice", "42", "données"]
 TEXTS = st.lists(st.sampled_from(LEXICON), min_size=1, max_size=5).map(" ".join)
 PATTERNS = st.sampled_from(["parcel", "REFUND", r"re:\bcard\b", r"re:\d+", "nothing"])
@@ -193,7 +205,7 @@ PATTERNS = st.sampled_from(["parcel", "REFUND", r"re:\bcard\b", r"re:\d+", "noth
 def route_sets(draw: st.DrawFn) -> list[Route]:
     return [
         Route(
-            f"r{number}",
+            IDS[number],
             examples=draw(st.lists(TEXTS, min_size=1, max_size=4)),
             description=draw(st.none() | TEXTS),
             keywords=draw(st.lists(TEXTS, max_size=2)),
@@ -225,3 +237,6 @@ def test_scores_of_a_router_equal_a_naive_implementation(routes: list[Route], qu
         totals.append(naive.total(number, query, embedding))
         assert scores.total == pytest.approx(totals[-1], abs=1e-6)
     assert result.scores.total == pytest.approx(max(totals), abs=1e-6)
+    for number, route in enumerate(routes):
+        expected = naive.confidence(totals, number)
+        assert named[route.id].confidence == pytest.approx(expected, abs=1e-5)
