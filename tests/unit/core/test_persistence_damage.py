@@ -221,7 +221,7 @@ OFFSETS = np.load(io.BytesIO(GOOD[name_of("offsets")]))
         VECTORS[np.newaxis],
         VECTORS * 0,
         VECTORS * np.nan,
-        np.where(VECTORS == VECTORS.max(), np.inf, VECTORS),
+        np.where(VECTORS.max() == VECTORS, np.inf, VECTORS),
         VECTORS.astype("U8"),
         np.array(["text"] * len(VECTORS), dtype=object),
         np.array([]),
@@ -298,7 +298,7 @@ def paths_in(value: object, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, .
 
 DOCUMENT = json.loads(GOOD["router.json"])
 PLACES = [path for path in paths_in(DOCUMENT) if path[0] not in {"checksum", "sha256"}]
-VALUES = st.sampled_from(
+VALUES: st.SearchStrategy[object] = st.sampled_from(
     [None, True, 0, -1, 10**400, 0.5, "", "x", "re:(a+)+$", [], ["x"], [[]], {}, {"a": 1}]
 ) | st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
