@@ -7,7 +7,7 @@ PYTHON ?= python3.11 python3.12 python3.13 python3 python3.14
 
 RUN := $(VENV)/bin/python -m
 PACKAGES := stratarouter stratarouter_runtime
-SOURCES := $(PACKAGES) tests tools
+SOURCES := $(PACKAGES) tests tools benchmarks
 
 # Settings of the shell that would leak into the environment.
 unexport PYTHONPATH PYTHONHOME
@@ -86,6 +86,10 @@ docs: env-dev docstrings ## Check the docstrings and run every example in docs a
 prove: env-test ## Run the laws with many more examples than `make test` does
 	$(RUN) pytest tests --hypothesis-profile=prove --timeout=1800 $(ARGS)
 
+.PHONY: bench
+bench: env-test ## Measure beside the peers, an hour (DATA=folder, ARGS=--quick)
+	$(VENV)/bin/python benchmarks/run.py $(if $(DATA),--data "$(DATA)") $(ARGS)
+
 ##@ Build
 
 .PHONY: wheel
@@ -95,7 +99,7 @@ wheel: env-dev ## Build the wheel and the source archive into dist/
 .PHONY: clean
 clean: ## Remove the environment and everything that was generated
 	if [ -e "$(VENV)/pyvenv.cfg" ]; then rm -rf "$(VENV)"; fi
-	rm -rf build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .bench benchmarks/results build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: env-demo env-test env-dev
