@@ -15,7 +15,7 @@ import os
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -291,8 +291,9 @@ def _read_array(root: Path, name: str, manifest: _Manifest) -> NDArray[Any]:
     try:
         buffer = io.BytesIO(content)
         np.lib.format.read_magic(buffer)
-        shape, _, dtype = np.lib.format.read_array_header_1_0(buffer)
-        return np.frombuffer(content, dtype, offset=buffer.tell()).reshape(shape)
+        shape, by_columns, dtype = np.lib.format.read_array_header_1_0(buffer)
+        order: Literal["F", "C"] = "F" if by_columns else "C"
+        return np.frombuffer(content, dtype, offset=buffer.tell()).reshape(shape, order=order)
     except Exception as error:  # re-raised: foreign bytes can upset the parser in many ways
         raise CorruptSaveError(f"{path} is no array: {error}") from error
 
@@ -310,6 +311,10 @@ def _entries(
         and (offsets.dtype.kind, offsets.shape) == ("i", (len(routes) + 1,))
         and (offsets[0], offsets[-1]) == (0, len(vectors))
         and bool((np.diff(offsets) > 0).all())
+        and all(
+            not flag or size in {len(route.texts), len(route.examples)}
+            for route, flag, size in zip(routes, aligned, np.diff(offsets).tolist(), strict=True)
+        )
     )
     if not fits:
         raise CorruptSaveError("the saved routes and vectors do not belong together")

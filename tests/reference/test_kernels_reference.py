@@ -45,7 +45,7 @@ def raw_scores(documents: list[list[str]], query: list[str]) -> np.ndarray:
     return scores
 
 
-@settings(max_examples=300)
+@settings(max_examples=2 * settings().max_examples)
 @given(DOCUMENTS, QUERIES)
 def test_raw_bm25_equals_rank_bm25(documents: list[list[str]], query: list[str]) -> None:
     expected = BM25Okapi(documents).get_scores(query)
@@ -72,7 +72,6 @@ def test_raw_bm25_equals_rank_bm25_on_larger_corpora(seed: int) -> None:
 # Regressions -------------------------------------------------------------------------------------
 
 
-@settings(max_examples=200)
 @given(
     st.lists(st.tuples(st.integers(-5, 5), st.floats(-2.0, 2.0, width=16)), min_size=1, max_size=40)
 )
@@ -132,7 +131,9 @@ class NaiveScores:
 
     def __init__(self, routes: Sequence[Route], encoder: HashingEncoder) -> None:
         self.routes = routes
-        self.vectors = [encoder.encode(route.texts).astype(float).tolist() for route in routes]
+        self.vectors: list[list[list[float]]] = [
+            encoder.encode(route.texts).astype(float).tolist() for route in routes
+        ]
         self.documents = [
             [word for text in [*route.texts, *route.keywords * 3] for word in words(text)]
             for route in routes
@@ -143,7 +144,7 @@ class NaiveScores:
         cosines = [sum(a * b for a, b in zip(row, embedding, strict=True)) for row in rows]
         centre = [sum(column) for column in zip(*rows, strict=True)]
         length = math.sqrt(sum(value * value for value in centre))
-        to_centre = sum(a * b for a, b in zip(centre, embedding, strict=True)) / length
+        to_centre: float = sum(a * b for a, b in zip(centre, embedding, strict=True)) / length
         return min(max((max(cosines) + to_centre) / 2, 0.0), 1.0)
 
     def idf(self, word: str) -> float:
@@ -203,7 +204,7 @@ def route_sets(draw: st.DrawFn) -> list[Route]:
     ]
 
 
-@settings(max_examples=120)
+@settings(max_examples=settings().max_examples // 2)
 @given(route_sets(), st.one_of(TEXTS, st.sampled_from(["???", "xyz 7", "Card, late!"])))
 def test_scores_of_a_router_equal_a_naive_implementation(routes: list[Route], query: str) -> None:
     encoder = HashingEncoder(64)

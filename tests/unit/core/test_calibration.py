@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stratarouter.algorithms.logistic import sigmoid
@@ -71,7 +71,6 @@ any_map = pytest.mark.parametrize("confidence", MAPS.values(), ids=MAPS)
 
 
 @any_map
-@settings(max_examples=80)
 @given(total=UNIT, margin=MARGIN, semantic=UNIT)
 def test_a_confidence_is_strictly_inside_0_and_1(
     confidence: ConfidenceMap, total: float, margin: float, semantic: float
@@ -80,7 +79,6 @@ def test_a_confidence_is_strictly_inside_0_and_1(
 
 
 @any_map
-@settings(max_examples=80)
 @given(
     total=st.tuples(UNIT, UNIT), margin=st.tuples(MARGIN, MARGIN), semantic=st.tuples(UNIT, UNIT)
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stratarouter.scoring.semantic import SemanticScorer, prototypes
@@ -47,7 +47,6 @@ def test_the_score_is_the_mean_of_nearest_and_prototype() -> None:
     assert score == pytest.approx([(1.0 + np.sqrt(0.5)) / 2.0])
 
 
-@settings(max_examples=60)
 @given(
     st.integers(0, 10_000),
     st.one_of(
@@ -67,7 +66,6 @@ def test_nearest_cosines_equal_a_loop(seed: int, sizes: list[int]) -> None:
     assert nearest == pytest.approx(expected, abs=1e-6)
 
 
-@settings(max_examples=60)
 @given(st.integers(0, 10_000), st.lists(st.integers(2, 5), min_size=1, max_size=5), st.data())
 def test_without_equals_a_scorer_of_what_is_left(
     seed: int, sizes: list[int], data: st.DataObject
