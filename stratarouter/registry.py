@@ -62,10 +62,7 @@ class Registry:
         """The encoder of texts; None if the vectors came from outside without one."""
         if self._chosen_encoder is not None:
             return self._chosen_encoder
-        default = self._default_encoder
-        if default is None:
-            default = ensure_encoder(HashingEncoder(self.config.dimension))
-            self._default_encoder = default
+        default = self._default()
         snapshot = self.snapshot
         foreign = snapshot is not None and snapshot.encoder_id != default.encoder_id
         return None if foreign or self._handed_in else default
@@ -269,13 +266,21 @@ class Registry:
         EncoderRequiredError
             If the router does not have it.
         """
-        encoder = self.encoder
-        if encoder is None or encoder.encoder_id != snapshot.encoder_id:
+        # Judged by the snapshot in hand: the one in use may have become another meanwhile.
+        encoder = self._default() if self._chosen_encoder is None else self._chosen_encoder
+        if encoder.encoder_id != snapshot.encoder_id:
             raise EncoderRequiredError(
                 f"the routes' vectors come from encoder {snapshot.encoder_id!r}, which this router "
                 "does not have; pass the query's embedding, or make or load it with encoder="
             )
         return encoder
+
+    def _default(self) -> CheckedEncoder:
+        default = self._default_encoder
+        if default is None:
+            default = ensure_encoder(HashingEncoder(self.config.dimension))
+            self._default_encoder = default
+        return default
 
     def _publish(self, routes: dict[str, Route], given: dict[str, RouteVectors]) -> None:
         snapshot = self.snapshot

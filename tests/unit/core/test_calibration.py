@@ -18,6 +18,7 @@ from stratarouter.calibration import (
     MIN_OUTCOMES_ISOTONIC,
     PRIOR,
     ConfidenceMap,
+    _isotonic_curve,
     fit_confidence,
     fit_override,
 )
@@ -191,6 +192,27 @@ def test_what_is_typical_stays_that_of_the_own_examples() -> None:
     own, refitted = MAPS["isotonic"], MAPS["refitted"]
 
     assert (refitted.total_mean, refitted.total_spread) == (own.total_mean, own.total_spread)
+
+
+def test_wrong_picks_do_not_define_what_is_typical() -> None:
+    sample = outcomes(3, 1_000, foreign=0.4)
+    right = sample.features[sample.correct > 0.5, 0]
+
+    fitted = fit_confidence(sample, "queries")
+
+    assert fitted.total_mean == pytest.approx(right.mean())
+    assert fitted.total_spread == pytest.approx(right.std())
+    assert fitted.total_mean > sample.features[:, 0].mean() + 0.05
+
+
+def test_shrinking_small_steps_keeps_the_curve_rising() -> None:
+    # The small step is pulled further towards the line than the large one above it.
+    z = np.array([2.2] * 2 + [3.0] * 100)
+    correct = np.array([0.0, 1.0] + [1.0] * 60 + [0.0] * 40)
+
+    _, levels = _isotonic_curve(z, correct)
+
+    assert (np.diff(levels) >= 0.0).all()
 
 
 def test_a_lead_that_speaks_against_a_pick_is_ignored() -> None:
