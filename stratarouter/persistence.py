@@ -15,7 +15,7 @@ import os
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -30,7 +30,7 @@ from stratarouter.errors import (
     SaveNotFoundError,
 )
 from stratarouter.learning import Verdict
-from stratarouter.route_vectors import RouteVectors
+from stratarouter.route_vectors import RouteVectors, encoded_texts
 from stratarouter.snapshot import Snapshot
 from stratarouter.types import Route
 
@@ -356,12 +356,10 @@ def _read_array(root: Path, name: str, manifest: _Manifest) -> NDArray[Any]:
         buffer = io.BytesIO(content)
         np.lib.format.read_magic(buffer)
         shape, by_columns, dtype = np.lib.format.read_array_header_1_0(buffer)
-        array = np.frombuffer(content, dtype, offset=buffer.tell()).reshape(shape)
+        order: Literal["F", "C"] = "F" if by_columns else "C"
+        return np.frombuffer(content, dtype, offset=buffer.tell()).reshape(shape, order=order)
     except Exception as error:  # re-raised: foreign bytes can upset the parser in many ways
         raise CorruptSaveError(f"{path} is no array: {error}") from error
-    if by_columns:
-        raise CorruptSaveError(f"{path} is written column by column; save the router anew")
-    return array
 
 
 def _entries(
@@ -377,6 +375,10 @@ def _entries(
         and (offsets.dtype.kind, offsets.shape) == ("i", (len(routes) + 1,))
         and (offsets[0], offsets[-1]) == (0, len(vectors))
         and bool((np.diff(offsets) > 0).all())
+        and all(
+            not flag or size in {len(route.examples), len(route.texts), len(encoded_texts(route))}
+            for route, flag, size in zip(routes, aligned, np.diff(offsets).tolist(), strict=True)
+        )
     )
     if not fits:
         raise CorruptSaveError("the saved routes and vectors do not belong together")

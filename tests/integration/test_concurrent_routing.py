@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from stratarouter import RouteResult
 
 N_READERS = 4
-N_CHANGES = 120
+N_CHANGES = 80
 DIMENSION = 64
 ENCODER = HashingEncoder(DIMENSION)
 QUERIES = [

@@ -152,7 +152,10 @@ class RouterMachine(RuleBasedStateMachine):
         self.building(lambda: results.extend(self.router.route_batch(asked, vectors, k)))
         for query, result in zip(asked, results, strict=False):
             self.check(result, k)
-            self.same_decision(result, self.router.route(query, self.embeddings[query], k), 1e-5)
+            # Between equals, the rounding of one matrix product or another decides.
+            if not self.has_equals(query):
+                single = self.router.route(query, self.embeddings[query], k)
+                self.same_decision(result, single, 1e-5)
 
     @rule()
     def save_and_load(self) -> None:
@@ -250,6 +253,13 @@ class RouterMachine(RuleBasedStateMachine):
         return {text for route in changed for text in route.texts} - {
             text for route in known for text in route.texts
         }
+
+    def has_equals(self, query: str) -> bool:
+        """Say whether two routes are about equally similar to a query."""
+        encoder = HashingEncoder(DIMENSION)
+        sums = np.array([encoder.encode(route.texts).sum(axis=0) for route in self.model.values()])
+        similarities = sums @ self.embeddings[query] / np.linalg.norm(sums, axis=1)
+        return bool((np.diff(np.sort(similarities.clip(0.0))) < 1e-5).any())
 
     def wording(self, route: Route) -> tuple[tuple[str, ...], str]:
         return route.examples, route.description

@@ -32,7 +32,7 @@ def best_of(result: RouteResult) -> str | None:
     return result.route_id if result.matched else result.alternatives[0].route_id
 
 
-@settings(max_examples=40)
+@settings(max_examples=settings().max_examples // 3)
 @given(
     st.sampled_from(QUERIES),
     st.sampled_from([None, 1, 3, 5]),

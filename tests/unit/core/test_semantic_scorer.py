@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stratarouter.scoring.semantic import SemanticScorer, prototypes
@@ -58,7 +58,6 @@ def test_the_nearest_example_decides_not_the_mean() -> None:
     assert prototypes(vectors, scorer.offsets) @ query == pytest.approx([np.sqrt(0.5)])
 
 
-@settings(max_examples=60)
 @given(
     st.integers(0, 10_000),
     st.one_of(
@@ -78,7 +77,6 @@ def test_nearest_cosines_equal_a_loop(seed: int, sizes: list[int]) -> None:
     assert nearest == pytest.approx(expected, abs=1e-6)
 
 
-@settings(max_examples=60)
 @given(st.integers(0, 10_000), st.lists(st.integers(2, 5), min_size=1, max_size=5), st.data())
 def test_without_equals_a_scorer_of_what_is_left(
     seed: int, sizes: list[int], data: st.DataObject

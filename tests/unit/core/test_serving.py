@@ -273,7 +273,7 @@ def test_alternatives_are_less_sure_than_the_winner() -> None:
 # Batches -----------------------------------------------------------------------------------------
 
 
-@settings(max_examples=25)
+@settings(max_examples=settings().max_examples // 4)
 @given(
     st.lists(st.sampled_from([*QUERIES, "call my lawyer"]), max_size=12),
     st.sampled_from([None, 1, 2, 4, 9]),

@@ -86,7 +86,7 @@ def test_a_head_finds_the_routes_of_rows_that_it_has_not_seen(
     held_out = np.arange(0, len(rows.routes), 4)
     head = train_head(rows.without(np.setdiff1d(np.arange(len(rows.routes)), held_out)), kind, 0)
 
-    found = [head.logits(rows.vectors[row], rows.words[row]).argmax() for row in held_out]
+    found = [head.logits(rows.vectors[row], rows.words[row]).argmax() for row in held_out.tolist()]
 
     assert np.mean(found == rows.routes[held_out]) > 0.9
 
