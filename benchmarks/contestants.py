@@ -30,6 +30,8 @@ class Variant:
     """Whether its answers are of interest, beside its speed."""
     timed: bool = True
     """Whether its speed is of interest."""
+    states_confidence: bool = True
+    """Whether it returns something in [0, 1], be it a cosine, that users take for a confidence."""
     needs_labels: bool = False
     """Whether it calibrates on labelled queries, which the others do without."""
 
@@ -113,7 +115,9 @@ CONTESTANTS = (
         script="bm25s_index.py",
         requirement="bm25s==0.3.16",
         statement="import bm25s",
-        variants=(Variant(key="default", title="bm25s 0.3.16, words only"),),
+        variants=(
+            Variant(key="default", title="bm25s 0.3.16, words only", states_confidence=False),
+        ),
     ),
     Contestant(
         name="scikit-learn",
@@ -125,7 +129,12 @@ CONTESTANTS = (
             Variant(key="centroid", title="numpy centroid"),
             Variant(key="nearest", title="numpy nearest example"),
             Variant(key="logistic", title="scikit-learn LogisticRegression", largest=1_000),
-            Variant(key="svm", title="scikit-learn LinearSVC + tf-idf", largest=100),
+            Variant(
+                key="svm",
+                title="scikit-learn LinearSVC + tf-idf",
+                largest=100,
+                states_confidence=False,
+            ),
         ),
     ),
 )

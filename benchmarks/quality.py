@@ -155,13 +155,13 @@ def judge(
     return found
 
 
-def figures(title: str, trial: Trial, answers: Path) -> Judgement:
+def figures(variant: Variant, trial: Trial, answers: Path) -> Judgement:
     """Compute the figures of one variant in one trial.
 
     Parameters
     ----------
-    title : str
-        Title of the variant.
+    variant : Variant
+        Who answered.
     trial : Trial
         What was asked.
     answers : Path
@@ -180,16 +180,17 @@ def figures(title: str, trial: Trial, answers: Path) -> Judgement:
     inside = truth >= 0
     right = picks == truth
     foreign = bool((~inside).any() and inside.any())
-    probable = bool(((confidence >= 0.0) & (confidence <= 1.0 + 1e-6)).all())
     bounded = np.clip(confidence, 0.0, 1.0)
     return Judgement(
-        title,
+        variant.title,
         trial.dataset,
         trial.per_route,
         n,
         len(trial.labels),
         accuracy=float(right[inside].mean()),
-        ece=expected_calibration_error(bounded[inside], right[inside]) if probable else _NAN,
+        ece=expected_calibration_error(bounded[inside], right[inside])
+        if variant.states_confidence
+        else _NAN,
         auroc=auroc(confidence[inside], confidence[~inside]) if foreign else _NAN,
         oos_recall=rejection_recall(confidence[inside], confidence[~inside]) if foreign else _NAN,
         default_accepted=float(accepted[inside].mean()),
@@ -223,7 +224,7 @@ def show_quality(judgements: Sequence[Judgement]) -> None:
         problems = {f"{entry.variant}: {entry.problem}" for entry in own if entry.problem}
         notes = [
             "top-1 in % of in-scope test queries by examples per route, threshold off; ECE in %, "
-            "15 bins, of what the library calls its confidence, where that lies in [0, 1].",
+            "15 bins, of what is returned as confidence; a negative cosine counts as 0.",
             "AUROC, and the share of out-of-scope queries refused where 95 % of in-scope ones are "
             "accepted, with most examples; then what the default threshold does.",
             "*n: answered only n random queries within its time.",
@@ -260,7 +261,7 @@ def _ask(worker: Worker, variant: Variant, trial: Trial, limit_s: float) -> Judg
     # What is measured is who is right; the time limit only keeps the slow ones from taking days.
     wait_s = 2.0 * limit_s + 60.0
     worker.call("route", wait_s, folder=folder, answers=str(answers), limit_s=limit_s)
-    return figures(variant.title, trial, answers)
+    return figures(variant, trial, answers)
 
 
 def _row(title: str, own: Sequence[Judgement], counts: Sequence[int | None]) -> list[str]:

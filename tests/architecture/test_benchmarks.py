@@ -173,17 +173,19 @@ def test_a_worker_that_takes_too_long_is_given_up(modules: Any, tmp_path: Path) 
 
 def test_figures_are_those_of_the_answers(modules: Any, tmp_path: Path) -> None:
     quality = modules("quality")
+    peer = modules("contestants").Variant(key="default", title="peer")
     trial = quality.Trial("data", 5, tmp_path, ["a", "b", None, "b"], {"a": 0, "b": 1}, False)
     np.savez(
         tmp_path / "answers.npz",
         picks=np.array([0, 0, 0, 1]),
-        confidences=np.array([0.9, 0.8, 0.1, 1.0]),
+        confidences=np.array([0.9, 0.8, -0.1, 1.0]),
         accepted=np.array([True, True, False, True]),
     )
 
-    found = quality.figures("peer", trial, tmp_path / "answers.npz")
+    found = quality.figures(peer, trial, tmp_path / "answers.npz")
 
     assert found.accuracy == pytest.approx(2 / 3)
+    assert found.ece == pytest.approx((0.1 + 0.8) / 3)
     assert found.auroc == 1.0
     assert (found.default_accepted, found.default_refused) == (1.0, 1.0)
     assert (found.n, found.n_asked) == (4, 4)
