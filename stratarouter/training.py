@@ -128,6 +128,8 @@ def train_head(
     with threadpool_limits(1), warnings.catch_warnings():
         # Stopping at the iteration limit is a choice, not a fault.
         warnings.simplefilter("ignore", ConvergenceWarning)
+        # Many routes of few examples are no regression.
+        warnings.filterwarnings("ignore", message="The number of unique classes")
         model.fit(inputs, rows.routes)
     weights, bias = model.coef_, model.intercept_
     if len(weights) == 1:

@@ -2,104 +2,40 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
-from stratarouter import CorruptSaveError, HashingEncoder, Route, Router
+from stratarouter import CorruptSaveError
 from stratarouter.algorithms.fusion import FusionWeights
 from stratarouter.building import assemble, build_snapshot, entries_of, training_rows
 from stratarouter.calibration import PRIOR
 from stratarouter.config import RouterConfig
 from stratarouter.crossfit import Examples, cross_fit
 from stratarouter.learning import BuildReport, Verdict, learn
-from stratarouter.persistence import load_snapshot
 from stratarouter.route_vectors import RouteVectors
-from stratarouter.testing import sample_routes
-from stratarouter.training import HeadKind, head_cost_s, train_head
+from stratarouter.training import head_cost_s, train_head
 from stratarouter.weighing import learn_weights, log_losses
+from tests.learned_routers import (
+    DIMENSION,
+    KINDS,
+    N_EXAMPLES,
+    N_ROUTES,
+    built,
+    crossed,
+    noisy,
+    queries,
+    report_of,
+    routes_of,
+    snapshot_of,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from stratarouter import Router
     from stratarouter.snapshot import Snapshot
-
-N_ROUTES = 5
-N_EXAMPLES = 24
-DIMENSION = 24
-KINDS = {
-    "logistic": HeadKind("logistic", reads_words=False),
-    "logistic+words": HeadKind("logistic+words", reads_words=True),
-}
-
-Matrices = dict[str, np.ndarray]
-
-
-def routes_of(n_routes: int = N_ROUTES, n_examples: int = N_EXAMPLES) -> list[Route]:
-    """Return routes whose texts say nothing about them."""
-    return [
-        Route(f"r{number}", examples=[f"message {number * 100 + n}" for n in range(n_examples)])
-        for number in range(n_routes)
-    ]
-
-
-def noisy(n_routes: int = N_ROUTES, n_examples: int = N_EXAMPLES, seed: int = 0) -> Matrices:
-    """Return vectors of which few directions matter: cosines are misled, a head learns which."""
-    rng = np.random.default_rng(seed)
-    spread = np.where(np.arange(DIMENSION) < 4, 0.3, 1.5)
-    centres = 2.0 * rng.normal(size=(n_routes, DIMENSION)) * (np.arange(DIMENSION) < 4)
-    return {
-        f"r{number}": centres[number] + spread * rng.normal(size=(n_examples, DIMENSION))
-        for number in range(n_routes)
-    }
-
-
-def crossed(seed: int = 0) -> Matrices:
-    """Return two routes of two opposite clusters each, which no plane separates."""
-    rng = np.random.default_rng(seed)
-    ends = 3.0 * np.eye(DIMENSION)
-    matrices: Matrices = {}
-    for number in range(2):
-        centres = np.tile([ends[number], -ends[number]], (40, 1))
-        matrices[f"r{number}"] = centres + 0.2 * rng.normal(size=(80, DIMENSION))
-    return matrices
-
-
-def built(
-    matrices: Matrices | None = None, routes: list[Route] | None = None, **options: Any
-) -> Router:
-    router = Router(dimension=DIMENSION, threshold=0.0, **options)
-    router.add_routes(routes_of() if routes is None else routes)
-    router.build_index(noisy() if matrices is None else matrices)
-    return router
-
-
-def report_of(router: Router) -> BuildReport:
-    report = router.build_report
-    assert report is not None
-    return report
-
-
-def snapshot_of(router: Router, folder: Path) -> Snapshot:
-    """Return what a save of the router holds."""
-    return load_snapshot(router.save(folder))
-
-
-def queries(n: int = 60) -> tuple[list[str], np.ndarray]:
-    return [f"query {number}" for number in range(n)], np.concatenate(
-        list(noisy(n_examples=n // N_ROUTES, seed=9).values())
-    )
-
-
-def decided(router: Router) -> list[dict[str, Any]]:
-    results = router.route_batch(*queries(), k=3)
-    return [
-        {**result.to_dict(), "latency_ms": 0, "snapshot_version": 0, "head_stale": None}
-        for result in results
-    ]
 
 
 def parts_of(router: Router, folder: Path) -> tuple[Snapshot, Examples]:
@@ -120,7 +56,7 @@ def test_a_head_is_chosen_where_it_is_right_more_often(tmp_path: Path) -> None:
     report = report_of(router)
 
     assert report.head in KINDS
-    assert report.accuracy[report.head] > report.accuracy["similarity"] + 0.1
+    assert report.accuracy[report.head] > report.accuracy["similarity"] + 0.05
     assert report.log_loss[report.head] < report.log_loss["similarity"]
     assert report.n_outcomes == N_ROUTES * N_EXAMPLES
     assert report.skipped == ()
@@ -131,13 +67,12 @@ def test_a_head_is_chosen_where_it_is_right_more_often(tmp_path: Path) -> None:
 
 
 def test_the_choice_holds_on_queries_that_nobody_learned_from() -> None:
-    texts, vectors = queries(200)
-    labels = [f"r{number}" for number in range(N_ROUTES) for _ in range(40)]
-    # The centres are those of the examples; only the noise is new.
-    learned = built().evaluate(texts, labels, vectors + 0.0)
-    similar = built(head="similarity").evaluate(texts, labels, vectors)
+    learned = built().evaluate(*queries(300)).accuracy
+    similar = built(head="similarity").evaluate(*queries(300)).accuracy
 
-    assert learned.n == similar.n == 200
+    assert learned is not None
+    assert similar is not None
+    assert learned > max(similar + 0.05, 0.9)
 
 
 def test_similarity_stays_where_a_head_is_clearly_worse(tmp_path: Path) -> None:
@@ -288,7 +223,7 @@ def test_weights_that_were_chosen_by_hand_are_kept(tmp_path: Path) -> None:
         (0.0, 0.35, 0.35, 0.3)
     )
     assert weights.sharpness != FusionWeights.published(0.7, 0.3, 0.0682).sharpness
-    for result in router.route_batch(*queries()):
+    for result in router.route_batch(queries()[0], queries()[2]):
         assert result.scores.total == pytest.approx(
             0.7 * result.scores.semantic + 0.3 * result.scores.keyword
         )
@@ -326,172 +261,6 @@ def test_learning_leaves_the_scorer_as_it_was() -> None:
     assert learned.verdict.weights != weights
     assert (scorer.weights, scorer.head) == (weights, None)
     assert np.array_equal(scorer.semantic.vectors, vectors)
-
-
-# Changes -----------------------------------------------------------------------------------------
-
-NEW = Route("new", examples=["something new"])
-NEW_VECTOR = np.append(np.zeros(DIMENSION - 1), 1.0)
-CHANGES: list[Any] = [
-    lambda router: router.add_route(NEW, embeddings=NEW_VECTOR),
-    lambda router: router.remove_route("r1"),
-    lambda router: router.update_route(
-        Route("r1", examples=["other"]), embeddings=NEW_VECTOR[np.newaxis]
-    ),
-]
-
-
-@pytest.mark.parametrize("change", CHANGES, ids=["add", "remove", "update"])
-def test_a_change_makes_the_head_stale_until_the_next_build(tmp_path: Path, change: Any) -> None:
-    router = built()
-    texts, vectors = queries()
-    assert not router.route(texts[0], vectors[0]).head_stale
-
-    change(router)
-
-    for result in [router.route(texts[0], vectors[0]), *router.route_batch(texts, vectors)]:
-        assert result.head_stale
-        assert result.to_dict()["head_stale"] is True
-    assert router.build_report is None
-    assert snapshot_of(router, tmp_path / "changed").scorer.head is None
-
-    router.build_index()
-
-    assert not router.route(texts[0], vectors[0]).head_stale
-    assert report_of(router).head in KINDS
-    assert snapshot_of(router, tmp_path / "rebuilt").scorer.head is not None
-
-
-def test_a_stale_router_decides_like_one_that_never_had_a_head() -> None:
-    stale, plain = built(), built(head="similarity")
-    before = decided(stale)
-
-    for router in (stale, plain):
-        router.add_route(NEW, embeddings=NEW_VECTOR)
-
-    assert decided(stale) == decided(plain)
-    assert decided(stale) != before
-    assert not plain.route("query", NEW_VECTOR).head_stale
-
-
-def test_after_changing_back_a_build_learns_the_same_again() -> None:
-    router = built()
-    before = decided(router)
-    router.add_route(NEW, embeddings=NEW_VECTOR)
-    router.remove_route("new")
-    assert router.route("query", NEW_VECTOR).head_stale
-
-    router.build_index()
-
-    assert decided(router) == before
-
-
-def test_a_router_without_a_head_never_becomes_stale() -> None:
-    router = Router(encoder=HashingEncoder(DIMENSION))
-    router.add_routes(sample_routes())
-    router.build_index()
-
-    router.add_route(NEW)
-
-    assert not router.route("query").head_stale
-
-
-def test_a_fit_keeps_the_head_and_what_it_learned_goes_with_it(tmp_path: Path) -> None:
-    router = built()
-    texts, vectors = queries()
-    labels = [f"r{number}" for number in range(N_ROUTES) for _ in range(12)]
-    before = snapshot_of(router, tmp_path / "built")
-
-    router.fit(texts, labels, vectors)
-
-    fitted = snapshot_of(router, tmp_path / "fitted")
-    assert fitted.scorer.head is not None
-    assert before.scorer.head is not None
-    assert np.array_equal(fitted.scorer.head.weights, before.scorer.head.weights)
-    assert fitted.confidence.source == "queries"
-    assert (fitted.built, fitted.plain) == (before.built, before.plain)
-    assert not router.route("query", vectors[0]).head_stale
-
-    router.remove_route("r0")
-
-    changed = snapshot_of(router, tmp_path / "changed")
-    assert changed.confidence == before.plain.confidence
-    assert changed.scorer.weights == before.plain.weights
-
-
-# Saving ------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("change", [None, *CHANGES], ids=["built", "add", "remove", "update"])
-def test_a_saved_router_decides_and_is_stale_like_the_router(tmp_path: Path, change: Any) -> None:
-    router = built()
-    if change is not None:
-        change(router)
-
-    loaded = Router.load(router.save(tmp_path / "saved"))
-
-    texts, vectors = queries()
-    assert decided(loaded) == decided(router)
-    assert loaded.route(texts[0], vectors[0]).head_stale is (change is not None)
-    assert loaded.build_report is None
-
-
-def worded(n_examples: int = 30) -> Router:
-    """Return a router that has learned a head which reads words, with an encoder of its own."""
-    rng = np.random.default_rng(0)
-    subjects = ["invoice", "parcel", "refund", "password", "warranty"]
-    fillers = ["please", "today", "again", "my", "the", "where", "how", "when", "order", "shop"]
-    routes = [
-        Route(
-            f"r{number}",
-            examples=[
-                " ".join([*rng.choice(fillers, 4), subject, *rng.choice(fillers, 3)])
-                for _ in range(n_examples)
-            ],
-        )
-        for number, subject in enumerate(subjects)
-    ]
-    router = Router(encoder=HashingEncoder(64), threshold=0.0)
-    router.add_routes(routes)
-    router.build_index()
-    return router
-
-
-SERVE = """
-import json, sys
-from stratarouter import HashingEncoder, Router
-router = Router.load(sys.argv[1], encoder=HashingEncoder(int(sys.argv[2])))
-results = [router.route(text, k=3) for text in json.loads(sys.argv[3])]
-batch = router.route_batch(json.loads(sys.argv[3]), k=3)
-for name in sys.modules:
-    assert name.split(".")[0] not in {"sklearn", "scipy", "joblib"}, name
-rows = [{**result.to_dict(), "latency_ms": 0} for result in [*results, *batch]]
-print(json.dumps(rows))
-"""
-
-
-def test_a_saved_head_serves_without_the_library_that_trained_it(tmp_path: Path) -> None:
-    import json
-
-    router = worded()
-    head = snapshot_of(router, tmp_path / "saved").scorer.head
-    assert head is not None
-    assert report_of(router).head in KINDS
-    texts = ["where is my invoice", "refund please", "the shop lost a parcel", "warranty", "?!"]
-
-    done = subprocess.run(
-        [sys.executable, "-c", SERVE, str(tmp_path / "saved"), "64", json.dumps(texts)],
-        env={"PYTHONPATH": ":".join(sys.path), "PYTHONDONTWRITEBYTECODE": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-    assert done.stderr == ""
-    own = [*(router.route(text, k=3) for text in texts), *router.route_batch(texts, k=3)]
-    expected = [{**result.to_dict(), "latency_ms": 0} for result in own]
-    # Equal as JSON: every float in all its digits.
-    assert json.loads(done.stdout) == json.loads(json.dumps(expected))
 
 
 # Verdicts ----------------------------------------------------------------------------------------

@@ -132,7 +132,6 @@ HEAD_BIAS = np.load(io.BytesIO(HEAD[name_of("head_bias")]))
         ("head_weights", HEAD_WEIGHTS.astype("U8")),
         ("head_weights", HEAD_WEIGHTS.astype(object)),
         ("head_weights", HEAD_WEIGHTS * np.float32(np.nan)),
-        ("head_weights", np.asfortranarray(HEAD_WEIGHTS)),
         ("head_bias", HEAD_BIAS[:-1]),
         ("head_bias", HEAD_BIAS[np.newaxis]),
         ("head_bias", HEAD_BIAS.astype(int)),
@@ -142,6 +141,17 @@ HEAD_BIAS = np.load(io.BytesIO(HEAD[name_of("head_bias")]))
 def test_forged_heads_are_refused(kind: str, array: Any) -> None:
     with pytest.raises(CorruptSaveError):
         load(forged(no_edit, {kind: array_bytes(array)}))
+
+
+def test_columns_of_a_head_are_not_taken_for_rows() -> None:
+    by_columns = np.asfortranarray(HEAD_WEIGHTS)
+    assert not by_columns.flags.c_contiguous
+
+    loaded = load(forged(no_edit, {"head_weights": array_bytes(by_columns)}))
+
+    assert dict(loaded.route("invoice", EMBEDDING).scores) == pytest.approx(
+        dict(load(HEAD).route("invoice", EMBEDDING).scores), abs=1e-5
+    )
 
 
 @pytest.mark.parametrize(

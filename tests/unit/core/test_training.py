@@ -130,6 +130,13 @@ def test_stopping_at_the_limit_of_iterations_is_no_warning() -> None:
     assert np.isfinite(train_head(rows, PLAIN, 0).weights).all()
 
 
+def test_many_routes_of_one_example_are_no_warning() -> None:
+    rng = np.random.default_rng(1)
+    rows = TrainingRows(rng.normal(size=(60, 8)).astype(np.float32), [[]] * 60, np.arange(60))
+
+    assert train_head(rows, PLAIN, 0).weights.shape == (60, 8)
+
+
 # The scale ---------------------------------------------------------------------------------------
 
 
