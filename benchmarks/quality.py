@@ -228,6 +228,7 @@ def show_quality(judgements: Sequence[Judgement]) -> None:
             "AUROC, and the share of out-of-scope queries refused where 95 % of in-scope ones are "
             "accepted, with most examples; then what the default threshold does.",
             "*n: answered only n random queries within its time.",
+            "fit(...): fitted to the validation rows, or to 2,000 rows held out of train.",
             *sorted(problems),
         ]
         show(f"Quality: {dataset}", header, rows, notes=notes)

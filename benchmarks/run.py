@@ -139,7 +139,7 @@ def _judge(
         for contestant, variant, python in _variants(field):
             if variant.judged:
                 print(f"quality: {dataset.name}: {variant.title}", flush=True)
-                yield from judge(contestant, variant, python, trials, 1.0 if quick else 10.0)
+                yield from judge(contestant, variant, python, trials, 1.0 if quick else 15.0)
 
 
 def _time(field: list[tuple[Contestant, Path]], jobs: Path, *, quick: bool) -> Iterator[Timing]:

@@ -209,10 +209,14 @@ class ConfidenceMap:
         return levels[place - 1] + share * (levels[place] - levels[place - 1])
 
 
-PRIOR = ConfidenceMap(knots=(0.0, 3.0, 30.0), levels=(0.0, 2.0, 4.0))
+PRIOR = ConfidenceMap(
+    similarity_mean=0.35, similarity_spread=0.12, knots=(0.0, 3.0, 30.0), levels=(0.0, 2.0, 4.0)
+)
 """What is believed before anything is fitted: the shares of the totals, bent towards even odds.
 
 With few routes the shares are far from even, and what was never checked must not look certain.
+Similarities are taken to be what they are for short English texts, which keeps a query that is like
+no route at all from being sure of the best of two.
 """
 
 
@@ -296,7 +300,7 @@ def fit_to_labels(sample: OutcomeSample, start: ConfidenceMap) -> ConfidenceMap:
     if n < MIN_OUTCOMES:
         return start
     line = replace(start, source="queries", knots=(), levels=())
-    if line.similarity_spread == math.inf:
+    if start.source == "prior":
         line = _typical(line, sample)
     design = np.column_stack([np.ones(n), sample.log_odds, _shortfalls(line, sample)])
     intercept, slope, tail = fit_logistic(

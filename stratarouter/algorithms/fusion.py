@@ -175,7 +175,8 @@ def log_odds(total: FloatArray, position: int, weights: FusionWeights, *, comple
     z = (weights.sharpness * total).tolist()
     own = z[position]
     others = z[:position] + z[position + 1 :]
-    if not complete:
+    # A lone candidate cannot stand for the routes that are weaker than itself.
+    if not complete and others:
         others.append(min(z) + weights.residual)
     if not others:
         return float(own)

@@ -186,10 +186,20 @@ class NaiveScores:
         mean = (0.6427 * semantic + 0.2891 * keyword) / (0.6427 + 0.2891)
         return mean + 0.0682 * self.pattern(route, query) * (1.0 - mean)
 
-    def confidence(self, totals: list[float], route: int) -> float:
+    def similarity(self, route: int, query: str, embedding: list[float]) -> float:
+        rows = self.vectors[route]
+        nearest = max(sum(a * b for a, b in zip(row, embedding, strict=True)) for row in rows)
+        centre = [sum(column) for column in zip(*rows, strict=True)]
+        length = math.sqrt(sum(value * value for value in centre))
+        to_centre = sum(a * b for a, b in zip(centre, embedding, strict=True)) / length
+        return 0.345 * (nearest + to_centre) + 0.31 * self.keyword(route, query)
+
+    def confidence(self, totals: list[float], route: int, similarity: float) -> float:
         # All routes are candidates, and there are too few examples to learn from.
         others = [math.exp(24.0 * total) for other, total in enumerate(totals) if other != route]
         odds = 24.0 * totals[route] - (math.log(sum(others)) if others else 0.0)
+        below = -math.log1p(math.exp(-1.702 * (similarity - 0.35) / 0.12)) - math.log(0.2)
+        odds += 4.0 * min(0.0, below)
         bent = float(np.interp(odds, [-50.0, 0.0, 3.0, 30.0], [-50.0, 0.0, 2.0, 4.0]))
         return 1.0 / (1.0 + math.exp(-max(bent, -30.0)))
 
@@ -238,5 +248,6 @@ def test_scores_of_a_router_equal_a_naive_implementation(routes: list[Route], qu
         assert scores.total == pytest.approx(totals[-1], abs=1e-6)
     assert result.scores.total == pytest.approx(max(totals), abs=1e-6)
     for number, route in enumerate(routes):
-        expected = naive.confidence(totals, number)
+        likeness = naive.similarity(number, query, embedding)
+        expected = naive.confidence(totals, number, likeness)
         assert named[route.id].confidence == pytest.approx(expected, abs=1e-5)

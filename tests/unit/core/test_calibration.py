@@ -190,8 +190,9 @@ def test_the_prior_doubts_a_tie_and_trusts_a_lead() -> None:
     assert PRIOR.confidence(3.0, 0.8) > 0.8
 
 
-def test_the_prior_finds_no_similarity_untypical() -> None:
-    assert PRIOR.confidence(2.0, -1.0) == PRIOR.confidence(2.0, 1.0)
+def test_the_prior_doubts_a_query_that_is_like_no_route() -> None:
+    assert PRIOR.confidence(2.0, 0.1) < 0.5 < PRIOR.confidence(2.0, 0.4)
+    assert PRIOR.confidence(2.0, 0.4) == PRIOR.confidence(2.0, 1.0)
 
 
 # What a confidence depends on --------------------------------------------------------------------

@@ -210,7 +210,7 @@ def test_log_odds_are_those_of_a_softmax(
     place = data.draw(st.integers(0, len(totals) - 1))
     z = [weights.sharpness * value for value in totals]
     rivals = [value for number, value in enumerate(z) if number != place]
-    if not complete:
+    if not complete and rivals:
         rivals.append(min(z) + weights.residual)
     # A lone route competes with nothing; its total then speaks for itself.
     expected = z[place] - (float(np.logaddexp.reduce(rivals)) if rivals else 0.0)

@@ -21,6 +21,7 @@ from stratarouter import (
     Router,
     SaveNotFoundError,
 )
+from stratarouter.calibration import PRIOR
 from stratarouter.learning import Verdict
 from stratarouter.persistence import load_snapshot, save_snapshot
 from stratarouter.testing import CountingEncoder, TableEncoder, sample_routes
@@ -118,12 +119,12 @@ def test_snapshots_are_equal_in_every_number(tmp_path: Path) -> None:
     assert (again.aligned, again.thresholds) == (snapshot.aligned, snapshot.thresholds)
 
 
-def test_an_infinite_spread_is_kept(tmp_path: Path) -> None:
+def test_the_prior_is_kept(tmp_path: Path) -> None:
     router = make_router(enable_calibration=False)
 
     snapshot = load_snapshot(router.save(tmp_path / "saved"))
 
-    assert snapshot.confidence.similarity_spread == math.inf
+    assert snapshot.confidence == PRIOR
     assert not snapshot.confidence.calibrated
 
 
