@@ -192,7 +192,8 @@ class NaiveScores:
         centre = [sum(column) for column in zip(*rows, strict=True)]
         length = math.sqrt(sum(value * value for value in centre))
         to_centre = sum(a * b for a, b in zip(centre, embedding, strict=True)) / length
-        return 0.345 * (nearest + to_centre) + 0.31 * self.keyword(route, query)
+        likeness: float = 0.345 * (nearest + to_centre) + 0.31 * self.keyword(route, query)
+        return likeness
 
     def confidence(self, totals: list[float], route: int, similarity: float) -> float:
         # All routes are candidates, and there are too few examples to learn from.
