@@ -5,12 +5,6 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from stratarouter.building import (
-    build_snapshot,
-    change_snapshot,
-    entries_of,
-    require_fallback,
-)
 from stratarouter.encoders.base import ensure_encoder
 from stratarouter.encoders.hashing import HashingEncoder
 from stratarouter.errors import (
@@ -182,6 +176,8 @@ class Registry:
         EncoderMismatchError
             If `encoder_id` is not that of the encoder whose vectors are taken.
         """
+        from stratarouter.building import build_snapshot, require_fallback
+
         with self.lock:
             if not self.routes:
                 raise NoRoutesError("the router has no routes; add some with add_routes()")
@@ -290,6 +286,8 @@ class Registry:
         return default
 
     def _publish(self, routes: dict[str, Route], given: dict[str, RouteVectors]) -> None:
+        from stratarouter.building import change_snapshot
+
         snapshot = self.snapshot
         if snapshot is None:
             self._handed_in = _moved({**self._handed_in, **given}, routes)
@@ -322,6 +320,8 @@ class Registry:
         return [usable[key] for key in routes], self.encoder_id
 
     def _known_vectors(self) -> dict[str, RouteVectors]:
+        from stratarouter.building import entries_of
+
         snapshot = self.snapshot
         if snapshot is None:
             return {}

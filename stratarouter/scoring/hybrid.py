@@ -89,8 +89,9 @@ class ScoredCandidates:
         float, in [-1, 1]
             Similarity.
         """
-        place = slice(position, position + 1)
-        return float(similarity(self.nearest[place], self.prototype[place], self.keyword[place])[0])
+        return float(
+            similarity(self.nearest[position], self.prototype[position], self.keyword[position])
+        )
 
     def components(self) -> FloatArray:
         """Return what the weights apply to.
