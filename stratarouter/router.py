@@ -150,7 +150,7 @@ class Router(RouteEditor):
     def route_batch(
         self, queries: Sequence[str], embeddings: Any | None = None, k: int | None = None
     ) -> list[RouteResult]:
-        """Decide where many queries go; faster than one by one, with the same answers.
+        """Decide where many queries go, all by the same snapshot, encoding them in one call.
 
         Parameters
         ----------

@@ -52,7 +52,7 @@ def decide(snapshot: Snapshot, query: str, embedding: FloatArray, k: int) -> Rou
 def decide_batch(
     snapshot: Snapshot, queries: Sequence[str], embeddings: FloatArray, k: int
 ) -> Iterator[RouteResult]:
-    """Route many queries; the candidate search is one matrix product per block.
+    """Route many queries by one snapshot, as `decide` does one by one.
 
     Parameters
     ----------
