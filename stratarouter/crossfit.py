@@ -117,7 +117,7 @@ def cross_fit(
         reduced = scorer.without(left_out, texts)
         if kind is not None:
             kept = np.setdiff1d(np.arange(n_rows), left_out)
-            head = train_head(examples.training.without(kept), kind, seed, scale)
+            head = train_head(examples.training.select(kept), kind, seed, scale)
             scale = (head.low, head.high)
             reduced = reduced.revised(reduced.weights, head)
         outcomes.extend(

@@ -51,7 +51,7 @@ class TrainingRows:
     routes: IntArray
     """Route of each row, shape (n,), covering 0 to n_routes - 1."""
 
-    def without(self, kept: IntArray) -> TrainingRows:
+    def select(self, kept: IntArray) -> TrainingRows:
         """Return a selection of the rows.
 
         Parameters

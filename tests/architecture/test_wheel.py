@@ -143,7 +143,7 @@ def test_the_installed_command_runs(installed: Path, project: dict[str, Any]) ->
 
 def _packages_beyond_base() -> set[str]:
     """Return the import names in this environment that a base installation lacks."""
-    base = _closure({"numpy", "scikit-learn", "rank-bm25", "msgspec", "tenacity"})
+    base = _closure({"numpy", "scikit-learn", "msgspec", "tenacity"})
     base |= _closure({"opentelemetry-api"}) | {"stratarouter", "pip", "setuptools"}
     return {
         package

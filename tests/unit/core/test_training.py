@@ -84,7 +84,7 @@ def test_a_head_finds_the_routes_of_rows_that_it_has_not_seen(
 ) -> None:
     rows = rows_of(n_routes, n_each=40, noise=0.5)
     held_out = np.arange(0, len(rows.routes), 4)
-    head = train_head(rows.without(np.setdiff1d(np.arange(len(rows.routes)), held_out)), kind, 0)
+    head = train_head(rows.select(np.setdiff1d(np.arange(len(rows.routes)), held_out)), kind, 0)
 
     found = [head.logits(rows.vectors[row], rows.words[row]).argmax() for row in held_out.tolist()]
 
@@ -198,7 +198,7 @@ def test_training_leaves_the_rows_alone() -> None:
 def test_a_selection_keeps_vectors_words_and_routes_together() -> None:
     rows = rows_of(3)
 
-    selected = rows.without(np.array([40, 2, 17]))
+    selected = rows.select(np.array([40, 2, 17]))
 
     assert np.array_equal(selected.vectors, rows.vectors[[40, 2, 17]])
     assert list(selected.words) == [rows.words[40], rows.words[2], rows.words[17]]
