@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stratarouter.algorithms.fusion import FusionWeights
-from stratarouter.algorithms.tokenize import words
+from stratarouter.algorithms.tokenize import stems_of, words
 from stratarouter.crossfit import Examples
 from stratarouter.errors import ConfigurationError, NoRoutesError, nearest_name_hint
 from stratarouter.learning import learn
 from stratarouter.route_vectors import RouteVectors, encoded_texts
 from stratarouter.scoring.hybrid import HybridScorer
-from stratarouter.scoring.keyword import compile_keywords
+from stratarouter.scoring.keyword import compile_keywords, route_texts
 from stratarouter.scoring.pattern import PatternScorer
 from stratarouter.scoring.semantic import SemanticScorer
 from stratarouter.snapshot import Snapshot
@@ -171,12 +171,14 @@ def assemble(
     vectors = np.ascontiguousarray(np.concatenate([entry.vectors for entry in entries]))
     vectors.setflags(write=False)
     offsets = np.append(0, np.cumsum([len(entry.vectors) for entry in entries]))
+    stems = stems_of(text for route in routes for text in route_texts(route))
     return HybridScorer(
         SemanticScorer(vectors, offsets),
-        compile_keywords(routes),
+        compile_keywords(routes, stems),
         PatternScorer(routes, None if earlier is None else earlier.scorer.pattern),
         FusionWeights.published(config.dense_weight, config.bm25_weight, config.rule_weight),
         config.max_candidates,
+        stems=stems,
     )
 
 
@@ -198,7 +200,7 @@ def training_rows(scorer: HybridScorer, entries: Sequence[RouteVectors]) -> Trai
     texts: list[list[str]] = []
     for entry in entries:
         known = list(encoded_texts(entry.route)[: len(entry.vectors)]) if entry.aligned else []
-        texts.extend(words(text) for text in known)
+        texts.extend(words(text, scorer.stems) for text in known)
         texts.extend([] for _ in range(len(entry.vectors) - len(known)))
     sizes = np.diff(scorer.semantic.offsets)
     return TrainingRows(scorer.semantic.vectors, texts, np.repeat(np.arange(len(sizes)), sizes))

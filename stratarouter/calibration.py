@@ -119,10 +119,16 @@ class ConfidenceMap:
         Returns
         -------
         FloatArray, shape (n,), in (0, 1)
-            Probabilities.
+            What `confidence` returns for each.
         """
-        pairs = zip(sample.log_odds.tolist(), sample.similarity.tolist(), strict=True)
-        return np.array([self.confidence(*pair) for pair in pairs])
+        z = self.intercept + self.slope * sample.log_odds
+        if self.similarity_spread != math.inf:
+            z = z + self.tail * _shortfalls(self, sample.similarity)
+        if self.knots:
+            knots = np.array(self.knots)
+            # Beyond the last knots the curve goes on with the slope of 1.
+            z = np.interp(z, knots, self.levels) + (z - np.clip(z, knots[0], knots[-1]))
+        return sigmoid(np.clip(z, -_LARGEST_LOG_ODDS, _LARGEST_LOG_ODDS))
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready data; infinity is written as None.
@@ -302,7 +308,7 @@ def fit_to_labels(sample: OutcomeSample, start: ConfidenceMap) -> ConfidenceMap:
     line = replace(start, source="queries", knots=(), levels=())
     if start.source == "prior":
         line = _typical(line, sample)
-    design = np.column_stack([np.ones(n), sample.log_odds, _shortfalls(line, sample)])
+    design = np.column_stack([np.ones(n), sample.log_odds, _shortfalls(line, sample.similarity)])
     intercept, slope, tail = fit_logistic(
         design,
         sample.correct,
@@ -350,8 +356,8 @@ def _typical(line: ConfidenceMap, sample: OutcomeSample) -> ConfidenceMap:
     )
 
 
-def _shortfalls(line: ConfidenceMap, sample: OutcomeSample) -> FloatArray:
-    centred = (sample.similarity - line.similarity_mean) / line.similarity_spread
+def _shortfalls(line: ConfidenceMap, similarity: FloatArray) -> FloatArray:
+    centred = (similarity - line.similarity_mean) / line.similarity_spread
     log_share = -np.logaddexp(0.0, -_NORMAL_TO_LOGISTIC * centred)
     shortfalls: FloatArray = np.minimum(0.0, log_share - math.log(_TAIL))
     return shortfalls
@@ -360,7 +366,11 @@ def _shortfalls(line: ConfidenceMap, sample: OutcomeSample) -> FloatArray:
 def _curved(
     line: ConfidenceMap, sample: OutcomeSample, targets: FloatArray, *, pseudo_outcomes: float
 ) -> ConfidenceMap:
-    z = line.intercept + line.slope * sample.log_odds + line.tail * _shortfalls(line, sample)
+    z = (
+        line.intercept
+        + line.slope * sample.log_odds
+        + line.tail * _shortfalls(line, sample.similarity)
+    )
     centres, values, sizes = _merged(*isotonic_blocks(z, targets))
     # Pseudo-outcomes keep a short run of right picks from becoming a certainty.
     shrunk = (values * sizes + pseudo_outcomes * sigmoid(centres)) / (sizes + pseudo_outcomes)

@@ -18,7 +18,8 @@ from stratarouter.training import TrainingRows, train_head
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from stratarouter.scoring.hybrid import HybridScorer, ScoredCandidates
+    from stratarouter.scoring.candidates import ScoredCandidates
+    from stratarouter.scoring.hybrid import HybridScorer
     from stratarouter.training import HeadKind
     from stratarouter.types import IntArray
 
@@ -111,7 +112,7 @@ def cross_fit(
     for fold, sampled in _folds(scorer, examples, seed, coarse=coarse or kind is not None):
         left_out = examples.rows[fold]
         texts = [
-            (int(examples.routes[number]), words(examples.texts[number]))
+            (int(examples.routes[number]), words(examples.texts[number], scorer.stems))
             for number in fold.tolist()
         ]
         reduced = scorer.without(left_out, texts)

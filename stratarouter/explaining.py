@@ -45,16 +45,16 @@ def explain(snapshot: Snapshot, result: RouteResult) -> Explanation:
     if query is None or embedding is None:
         raise InvalidInputError("the result has lost its query or embedding; route again")
     override = snapshot.scorer.pattern.override(query)
-    scored = snapshot.scorer.score(query, embedding, with_route=override)
-    order = np.argsort(-scored.total, kind="stable").tolist()
+    scored = snapshot.scorer.rank(query, embedding, with_route=override)
+    order = scored.order()
     if override is not None:
-        order.sort(key=lambda place: int(scored.routes[place]) != override)
+        order.sort(key=lambda place: scored.routes[place] != override)
     shown = order[: snapshot.config.top_k]
-    best = int(scored.routes[order[0]])
+    best = scored.routes[order[0]]
     ranking = tuple(
         Alternative(
-            snapshot.routes[int(scored.routes[place])].id,
-            snapshot.scores_at(scored, place, overridden=int(scored.routes[place]) == override),
+            snapshot.routes[scored.routes[place]].id,
+            snapshot.scores_at(scored, place, overridden=scored.routes[place] == override),
         )
         for place in shown
     )
@@ -62,7 +62,7 @@ def explain(snapshot: Snapshot, result: RouteResult) -> Explanation:
         query=query,
         summary=_summary(result, ranking),
         nearest_examples=tuple(
-            _nearest_example(snapshot, int(scored.routes[place]), embedding)
+            _nearest_example(snapshot, scored.routes[place], embedding)
             for place in shown[:_EXAMPLES_SHOWN_FOR]
         ),
         shared_words=_shared_words(snapshot, query, best),

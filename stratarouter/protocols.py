@@ -56,9 +56,26 @@ class VectorIndex(Protocol):
 
         Returns
         -------
-        indices : IntArray, shape (min(k, n),)
-            Row numbers, in no particular order.
+        indices : IntArray, shape (min(k, n),), ascending
+            Row numbers.
         similarities : FloatArray, shape (min(k, n),)
             Inner products with those rows.
+        """
+        ...
+
+    def search_many(self, embeddings: FloatArray, k: int) -> IntArray:
+        """Return the `k` most similar rows of each of many vectors, as `search` finds them.
+
+        Parameters
+        ----------
+        embeddings : FloatArray, shape (q, d)
+            Unit vectors, at least one.
+        k : int
+            How many rows, in [1, n).
+
+        Returns
+        -------
+        IntArray, shape (q, k)
+            Row numbers, ascending for each vector.
         """
         ...

@@ -7,17 +7,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from stratarouter.calibration import OutcomeSample
 from stratarouter.explaining import explain
-from stratarouter.types import Alternative, RouteResult
+from stratarouter.scoring.batch import LARGEST_CHUNK, rank_batch
+from stratarouter.types import Alternative, RouteArrays, RouteResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from stratarouter.scoring.hybrid import ScoredCandidates
+    from stratarouter.scoring.candidates import RankedCandidates
     from stratarouter.snapshot import Snapshot
     from stratarouter.types import FloatArray, Reason, Route
 
-__all__ = ["decide", "decide_batch"]
+__all__ = ["decide", "decide_arrays", "decide_batch"]
+
+# More at a time would not be faster.
+_MOST_QUERIES = 4096
 
 
 def decide(snapshot: Snapshot, query: str, embedding: FloatArray, k: int) -> RouteResult:
@@ -42,17 +47,17 @@ def decide(snapshot: Snapshot, query: str, embedding: FloatArray, k: int) -> Rou
     scorer = snapshot.scorer
     override = scorer.pattern.override(query)
     if override is not None:
-        scored = scorer.score(query, embedding, with_route=override)
-        leader = int(np.flatnonzero(scored.routes == override)[0])
+        scored = scorer.rank(query, embedding, with_route=override)
+        leader = scored.routes.index(override)
         return _result(snapshot, query, embedding, k, scored, leader, overridden=True)
-    scored = scorer.score(query, embedding)
+    scored = scorer.rank(query, embedding)
     return _result(snapshot, query, embedding, k, scored, scored.leader(), overridden=False)
 
 
 def decide_batch(
     snapshot: Snapshot, queries: Sequence[str], embeddings: FloatArray, k: int
 ) -> Iterator[RouteResult]:
-    """Route many queries by one snapshot, as `decide` does one by one.
+    """Route many queries by one snapshot, with one matrix product for all.
 
     Parameters
     ----------
@@ -68,10 +73,70 @@ def decide_batch(
     Yields
     ------
     RouteResult
-        Decisions in the order of the queries, equal to those of `decide`.
+        Decisions in the order of the queries; those of `decide` but for the rounding of float32.
     """
-    for query, embedding in zip(queries, embeddings, strict=True):
-        yield decide(snapshot, query, embedding, k)
+    override = snapshot.scorer.pattern.override
+    for part in _chunks(snapshot, len(queries)):
+        texts, vectors = queries[part], embeddings[part]
+        ranked = rank_batch(snapshot.scorer, texts, vectors).rows()
+        for query, embedding, scored in zip(texts, vectors, ranked, strict=True):
+            if override(query) is not None:
+                yield decide(snapshot, query, embedding, k)
+            else:
+                leader = scored.leader()
+                yield _result(snapshot, query, embedding, k, scored, leader, overridden=False)
+
+
+def decide_arrays(
+    snapshot: Snapshot, queries: Sequence[str], embeddings: FloatArray
+) -> RouteArrays:
+    """Route many queries and return arrays instead of a result for each.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+        Built router.
+    queries : sequence of str
+        Query texts, none blank.
+    embeddings : FloatArray, shape (n, d)
+        Their unit vectors.
+
+    Returns
+    -------
+    RouteArrays
+        The decisions of `decide_batch`.
+    """
+    n = len(queries)
+    best, confidence = np.empty(n, dtype=np.int64), np.empty(n)
+    for part in _chunks(snapshot, n):
+        best[part], odds, likeness = rank_batch(
+            snapshot.scorer, queries[part], embeddings[part]
+        ).leaders()
+        confidence[part] = snapshot.confidence.confidences(
+            OutcomeSample(odds, likeness, np.zeros(len(odds)))
+        )
+    if snapshot.scorer.pattern.has_overrides:
+        fired = map(snapshot.scorer.pattern.override, queries)
+        decided = [(place, number) for place, number in enumerate(fired) if number is not None]
+        for place, number in decided:
+            best[place], confidence[place] = number, snapshot.confidence.override
+    fallback = snapshot.config.fallback_route
+    stand_in = -1 if fallback is None else snapshot.positions[fallback]
+    accepted = confidence >= np.array(snapshot.thresholds)[best]
+    return RouteArrays(
+        best=best,
+        chosen=np.where(accepted, best, stand_in),
+        confidence=confidence,
+        accepted=accepted,
+        route_ids=tuple(snapshot.positions),
+        snapshot_version=snapshot.version,
+    )
+
+
+def _chunks(snapshot: Snapshot, n: int) -> Iterator[slice]:
+    size = max(1, min(_MOST_QUERIES, LARGEST_CHUNK // snapshot.scorer.n_routes))
+    for start in range(0, n, size):
+        yield slice(start, min(n, start + size))
 
 
 def _result(  # noqa: PLR0917 -- private and called on the hot path
@@ -79,35 +144,35 @@ def _result(  # noqa: PLR0917 -- private and called on the hot path
     query: str,
     embedding: FloatArray,
     k: int,
-    scored: ScoredCandidates,
+    scored: RankedCandidates,
     leader: int,
     *,
     overridden: bool,
 ) -> RouteResult:
-    route_number = int(scored.routes[leader])
+    number = scored.routes[leader]
     scores = snapshot.scores_at(scored, leader, overridden=overridden)
-    threshold = snapshot.thresholds[route_number]
+    confidence, threshold = scores.confidence, snapshot.thresholds[number]
     reason: Reason
     chosen: Route | None
-    if scores.confidence >= threshold:
-        chosen = snapshot.routes[route_number]
+    best: tuple[Alternative, ...] = ()
+    if confidence >= threshold:
+        chosen = snapshot.routes[number]
         reason = "pattern_override" if overridden else "accepted"
     else:
-        fallback = snapshot.config.fallback_route
-        chosen = None if fallback is None else snapshot.routes[snapshot.positions[fallback]]
-        reason = "below_threshold" if fallback is None else "fallback"
-    accepted = reason in {"accepted", "pattern_override"}
-    best = () if accepted else (Alternative(snapshot.routes[route_number].id, scores),)
-    others = _runners_up(snapshot, query, embedding, scored, leader, count=k - 1)
+        chosen = snapshot.fallback
+        reason = "below_threshold" if chosen is None else "fallback"
+        best = (Alternative(snapshot.routes[number].id, scores),)
+    if k > 1:
+        best += _runners_up(snapshot, query, embedding, scored, leader, count=k - 1)
     return RouteResult(
         route_id=None if chosen is None else chosen.id,
-        confidence=scores.confidence,
+        confidence=confidence,
         scores=scores,
         reason=reason,
-        alternatives=best + others,
+        alternatives=best,
         metadata={} if chosen is None else dict(chosen.metadata),
         threshold=threshold,
-        calibrated=snapshot.confidence.calibrated,
+        calibrated=snapshot.calibrated,
         snapshot_version=snapshot.version,
         head_stale=snapshot.head_stale,
         query=query,
@@ -120,21 +185,19 @@ def _runners_up(
     snapshot: Snapshot,
     query: str,
     embedding: FloatArray,
-    scored: ScoredCandidates,
+    scored: RankedCandidates,
     leader: int,
     *,
     count: int,
 ) -> tuple[Alternative, ...]:
-    if not count:
-        return ()
     routes = snapshot.routes
-    if len(scored.routes) <= count and len(scored.routes) < len(routes):
+    if len(scored.routes) <= count and not scored.complete:
         # More routes are wanted than were candidates. The decision stays that of the candidates, so
         # that asking for more of them never changes it.
-        number = int(scored.routes[leader])
-        scored = snapshot.scorer.score(query, embedding, with_route=number, breadth=count + 1)
-        leader = int(np.flatnonzero(scored.routes == number)[0])
-    order = np.argsort(-scored.total, kind="stable").tolist()
+        number = scored.routes[leader]
+        scored = snapshot.scorer.rank(query, embedding, with_route=number, breadth=count + 1)
+        leader = scored.routes.index(number)
+    order = scored.order()
     order.remove(leader)
     return tuple(
         Alternative(routes[scored.routes[place]].id, snapshot.scores_at(scored, place))

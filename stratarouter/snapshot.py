@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from stratarouter.calibration import ConfidenceMap
     from stratarouter.config import RouterConfig
     from stratarouter.learning import BuildReport, Verdict
-    from stratarouter.scoring.hybrid import HybridScorer, ScoredCandidates
+    from stratarouter.scoring.candidates import RankedCandidates
+    from stratarouter.scoring.hybrid import HybridScorer
     from stratarouter.types import FloatArray, IntArray, Route
 
 __all__ = ["EXTERNAL_ENCODER_ID", "Snapshot"]
@@ -50,6 +51,10 @@ class Snapshot:
     """Least confidence per route."""
     positions: dict[str, int] = field(init=False, repr=False)
     """Route id to its number."""
+    fallback: Route | None = field(init=False, repr=False)
+    """The route that takes what nothing was sure enough for."""
+    calibrated: bool = field(init=False)
+    """Whether the confidence was fitted to data."""
     report: BuildReport | None = None
     """What was tried while building; None for a router that was loaded or changed since."""
     head_stale: bool = False
@@ -58,6 +63,9 @@ class Snapshot:
     def __post_init__(self) -> None:
         numbers = {route.id: number for number, route in enumerate(self.routes)}
         object.__setattr__(self, "positions", numbers)
+        name = self.config.fallback_route
+        object.__setattr__(self, "fallback", None if name is None else self.routes[numbers[name]])
+        object.__setattr__(self, "calibrated", self.confidence.calibrated)
 
     @property
     def vectors(self) -> FloatArray:
@@ -90,13 +98,13 @@ class Snapshot:
         return self.vectors[int(self.offsets[number]) : int(self.offsets[number + 1])]
 
     def scores_at(
-        self, scored: ScoredCandidates, place: int, *, overridden: bool = False
+        self, scored: RankedCandidates, place: int, *, overridden: bool = False
     ) -> RouteScores:
         """Return all scores of one candidate, its confidence included.
 
         Parameters
         ----------
-        scored : ScoredCandidates
+        scored : RankedCandidates
             Candidates of a query.
         place : int
             Which of them.
@@ -110,10 +118,10 @@ class Snapshot:
         """
         confidence = self.confidence
         return RouteScores(
-            semantic=float(scored.semantic[place]),
-            keyword=float(scored.keyword[place]),
-            pattern=0.0 if scored.pattern is None else float(scored.pattern[place]),
-            total=float(scored.total[place]),
+            semantic=scored.semantic(place),
+            keyword=scored.keyword[place],
+            pattern=0.0 if scored.pattern is None else scored.pattern[place],
+            total=scored.total[place],
             confidence=confidence.override
             if overridden
             else confidence.confidence(scored.log_odds(place), scored.similarity(place)),

@@ -121,7 +121,7 @@ def train_head(
     sketch = sketch_words(rows.words, seed) if kind.reads_words else None
     inputs = rows.vectors
     if sketch is not None:
-        inputs = np.hstack([inputs, np.stack([sketch.project(text) for text in rows.words])])
+        inputs = np.hstack([inputs, sketch.project_many(rows.words)])
     model = LogisticRegression(C=_INVERSE_REGULARISATION, tol=_TOLERANCE, max_iter=_MAX_ITERATIONS)
     # Matrices of this size gain nothing from a second thread, and on a busy machine threads that
     # wait for one another make the fit many times slower.

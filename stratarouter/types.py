@@ -21,6 +21,7 @@ __all__ = [
     "IntArray",
     "Reason",
     "Route",
+    "RouteArrays",
     "RouteResult",
     "RouteScores",
 ]
@@ -240,3 +241,35 @@ class RouteResult:
             "head_stale": self.head_stale,
             "metadata": self.metadata,
         }
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class RouteArrays:
+    """The answers to many queries as arrays, without an object for each."""
+
+    best: IntArray
+    """Number of the best route of each query, accepted or not, shape (n,)."""
+    chosen: IntArray
+    """Number of the route that takes each query, -1 for none, shape (n,)."""
+    confidence: FloatArray
+    """Probability that the best route is right, shape (n,), in (0, 1)."""
+    accepted: NDArray[np.bool_]
+    """Whether the confidence reached the threshold of the route, shape (n,)."""
+    route_ids: tuple[str, ...]
+    """Id of each route number."""
+    snapshot_version: int
+    """Version of the routes that answered."""
+
+    def __len__(self) -> int:
+        return len(self.best)
+
+    def chosen_ids(self) -> list[str | None]:
+        """Return the ids of the routes that the queries go to.
+
+        Returns
+        -------
+        list of str or None
+            `RouteResult.route_id` of each query.
+        """
+        ids = (*self.route_ids, None)
+        return [ids[number] for number in self.chosen.tolist()]

@@ -1,7 +1,8 @@
 """BM25 over routes, compiled into one sorted array of postings.
 
 A query touches only its own words and the candidate routes: each (word, route) pair is looked up by
-binary search, so the cost does not grow with the length of a posting list.
+binary search, so the cost does not grow with the length of a posting list. While words times
+documents are few, a table of all weights saves the search.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ B = 0.75
 """Strength of the length normalisation (the published default)."""
 EPSILON = 0.25
 """Share of the mean idf that a word gets whose own idf is negative, as in ``rank_bm25``."""
+
+# Four MiB: the words of some hundred routes.
+_LARGEST_TABLE = 2**19
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,10 @@ class Bm25:
     """Words per document, shape (n_documents,)."""
     floored: bool
     """Whether the idf has a positive floor."""
+    costs: Sequence[float]
+    """`idf` as plain numbers."""
+    table: FloatArray | None
+    """Weight of each word in each document, shape (v, n_documents); None if it would be large."""
 
     def word_ids(self, query: Sequence[str]) -> list[int]:
         """Return the rows of the query's known words, repeats kept.
@@ -87,10 +95,14 @@ class Bm25:
         FloatArray, shape (len(word_ids), c)
             Their sum over the words equals ``rank_bm25.BM25Okapi`` where `floored` is False.
         """
-        rows = np.array(word_ids, dtype=np.int64) * len(self.lengths)
-        wanted = rows[:, None] + documents
+        if self.table is not None:
+            listed: FloatArray = self.table.take(word_ids, axis=0).take(documents, axis=1)
+            return listed
+        n = len(self.lengths)
+        wanted = np.add.outer([word * n for word in word_ids], documents)
         places = self.keys.searchsorted(wanted.ravel()).reshape(wanted.shape)
-        found: FloatArray = self.weights[places] * (self.keys[places] == wanted)
+        found: FloatArray = self.weights.take(places)
+        found *= self.keys.take(places) == wanted
         return found
 
     def bound(self, query: Sequence[str], word_ids: Sequence[int]) -> float:
@@ -111,7 +123,8 @@ class Bm25:
         float, >= 0
             ``(k1 + 1)`` times the sum of the words' idf.
         """
-        known = float(self.idf[word_ids].sum()) if word_ids else 0.0
+        costs = self.costs
+        known = sum([costs[row] for row in word_ids])
         return (K1 + 1.0) * (known + self.unknown_idf * (len(query) - len(word_ids)))
 
     def scores(self, query: Sequence[str], documents: IntArray) -> FloatArray:
@@ -132,8 +145,46 @@ class Bm25:
         word_ids = self.word_ids(query)
         if not word_ids:
             return np.zeros(len(documents))
-        raw: FloatArray = self.contributions(word_ids, documents).sum(axis=0)
-        return raw / self.bound(query, word_ids)
+        raw: FloatArray
+        if self.table is None:
+            raw = np.add.reduce(self.contributions(word_ids, documents))
+        else:
+            raw = np.add.reduce(self.table.take(word_ids, axis=0)).take(documents)
+        raw /= self.bound(query, word_ids)
+        return raw
+
+    def scores_many(self, queries: Sequence[Sequence[str]], documents: IntArray) -> FloatArray:
+        """Return what `scores` returns for many queries.
+
+        Parameters
+        ----------
+        queries : sequence of sequence of str
+            Words of each query.
+        documents : IntArray, shape (q, c)
+            Documents to score for each query.
+
+        Returns
+        -------
+        FloatArray, shape (q, c), in [0, 1]
+            One score per query and document.
+        """
+        known = [self.word_ids(query) for query in queries]
+        sizes = np.array([len(ids) for ids in known])
+        asked = sizes.nonzero()[0]
+        scores = np.zeros(documents.shape)
+        if not len(asked):
+            return scores
+        flat = np.array([row for ids in known for row in ids], dtype=np.int64)
+        starts = (sizes.cumsum() - sizes)[asked]
+        wanted = (flat * len(self.lengths))[:, None] + documents.repeat(sizes, axis=0)
+        places = self.keys.searchsorted(wanted)
+        found = self.weights.take(places)
+        found *= self.keys.take(places) == wanted
+        unknown = np.array([len(query) for query in queries])[asked] - sizes[asked]
+        bounds = np.add.reduceat(self.idf.take(flat), starts) + self.unknown_idf * unknown
+        bounds *= K1 + 1.0
+        scores[asked] = np.add.reduceat(found, starts) / bounds[:, None]
+        return scores
 
     def without(self, texts: Iterable[tuple[int, Sequence[str]]]) -> Bm25:
         """Return the statistics as if some texts had never been part of their documents.
@@ -248,6 +299,10 @@ def _weigh(
     idf = okapi_idf(spread, n, floored=floored)
     norm = K1 * (1.0 - B + B * lengths / max(float(lengths.mean()), 1e-12))
     weights = idf[word_of] * count * (K1 + 1.0) / (count + norm[document_of])
+    table = None
+    if len(vocabulary) * n <= _LARGEST_TABLE:
+        table = np.zeros((len(vocabulary), n))
+        table[word_of, document_of] = weights
     return Bm25(
         vocabulary=vocabulary,
         idf=idf,
@@ -257,4 +312,6 @@ def _weigh(
         frequencies=frequencies,
         lengths=lengths,
         floored=floored,
+        costs=idf.tolist(),
+        table=table,
     )

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from stratarouter.types import FloatArray
+    from collections.abc import Sequence
 
-__all__ = ["FusionWeights", "log_odds", "similarity"]
+    from stratarouter.types import FloatArray, IntArray
+
+_Number = TypeVar("_Number", float, "FloatArray")
+
+__all__ = ["FusionWeights", "log_odds", "log_odds_rows", "similarity"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,7 @@ class FusionWeights:
         """
         total = self.semantic
         if total <= 0.0:
-            return np.zeros(len(nearest))
+            return np.zeros_like(nearest)
         mixed = self.nearest * np.maximum(nearest, 0.0) + self.prototype * np.maximum(
             prototype, 0.0
         )
@@ -92,6 +96,76 @@ class FusionWeights:
         # Rounding in float32 can carry the cosine of equal vectors above 1.
         blended: FloatArray = np.minimum(mixed / total, 1.0)
         return blended
+
+    def totals(
+        self,
+        head: list[float] | None,
+        nearest: list[float],
+        prototype: list[float],
+        keyword: list[float],
+        pattern: list[float] | None,
+    ) -> list[float]:
+        """Return what `blend` and `fuse` give, for the few candidates of one query.
+
+        For ten values plain numbers take a third of the time of arrays.
+
+        Parameters
+        ----------
+        head : list of float, in [0, 1], or None
+            Scores of the learned head, where there is one.
+        nearest : list of float, in [-1, 1]
+            Cosines to the nearest examples.
+        prototype : list of float, in [-1, 1]
+            Cosines to the mean directions.
+        keyword : list of float, in [0, 1]
+            Keyword scores.
+        pattern : list of float, in {0, 1}, or None
+            1 where a pattern fired; None if none did.
+
+        Returns
+        -------
+        list of float, in [0, 1]
+            Totals.
+        """
+        near, mean, word = self.nearest, self.prototype, self.keyword
+        if mean > 0.0:
+            parts = [
+                near * (max(0.0, n)) + mean * (max(0.0, p))
+                for n, p in zip(nearest, prototype, strict=True)
+            ]
+        else:
+            parts = [near * n if n > 0.0 else 0.0 for n in nearest]
+        if head is not None:
+            learned = self.head
+            parts = [part + learned * h for part, h in zip(parts, head, strict=True)]
+        most = self.semantic
+        total = [(min(most, part)) + word * k for part, k in zip(parts, keyword, strict=True)]
+        if pattern is not None:
+            fired = self.pattern
+            total = [t + fired * p * (1.0 - t) for t, p in zip(total, pattern, strict=True)]
+        return total
+
+    def semantic_score(self, head: float, nearest: float, prototype: float) -> float:
+        """Return what `blend` gives, for one route.
+
+        Parameters
+        ----------
+        head : float, in [0, 1]
+            Score of the learned head; 0 without one.
+        nearest : float, in [-1, 1]
+            Cosine to the nearest example.
+        prototype : float, in [-1, 1]
+            Cosine to the mean direction.
+
+        Returns
+        -------
+        float, in [0, 1]
+            Semantic score.
+        """
+        most = self.semantic
+        part = self.head * head + self.nearest * max(nearest, 0.0)
+        part += self.prototype * max(prototype, 0.0)
+        return min(part / most, 1.0) if most > 0.0 else 0.0
 
     def fuse(
         self, semantic: FloatArray, keyword: FloatArray, pattern: FloatArray | None
@@ -130,7 +204,7 @@ class FusionWeights:
         return total
 
 
-def similarity(nearest: FloatArray, prototype: FloatArray, keyword: FloatArray) -> FloatArray:
+def similarity(nearest: _Number, prototype: _Number, keyword: _Number) -> _Number:
     """Return how typical a query is for a route, apart from which route is the best.
 
     The published weights of the semantic and the keyword score, whatever was learned since: learned
@@ -138,27 +212,29 @@ def similarity(nearest: FloatArray, prototype: FloatArray, keyword: FloatArray) 
 
     Parameters
     ----------
-    nearest : FloatArray, in [-1, 1]
+    nearest : float or FloatArray, in [-1, 1]
         Cosine to the nearest example.
-    prototype : FloatArray, in [-1, 1]
+    prototype : float or FloatArray, in [-1, 1]
         Cosine to the mean direction of the examples.
-    keyword : FloatArray, in [0, 1]
+    keyword : float or FloatArray, in [0, 1]
         Keyword score.
 
     Returns
     -------
-    FloatArray, in [-1, 1]
+    float or FloatArray, in [-1, 1]
         Similarities, same shape.
     """
     return 0.345 * (nearest + prototype) + 0.31 * keyword
 
 
-def log_odds(total: FloatArray, position: int, weights: FusionWeights, *, complete: bool) -> float:
+def log_odds(
+    total: Sequence[float] | FloatArray, position: int, weights: FusionWeights, *, complete: bool
+) -> float:
     """Return the log-odds of one candidate against all other routes.
 
     Parameters
     ----------
-    total : FloatArray, shape (c,)
+    total : sequence of float, length c
         Totals of the candidates.
     position : int
         Which of them.
@@ -172,13 +248,47 @@ def log_odds(total: FloatArray, position: int, weights: FusionWeights, *, comple
     float
         Log-odds; that of the total itself against 0 if there is no other route.
     """
-    z = (weights.sharpness * total).tolist()
-    own = z[position]
-    others = z[:position] + z[position + 1 :]
+    sharpness = weights.sharpness
+    others = [sharpness * value for value in total]
     # A lone candidate cannot stand for the routes that are weaker than itself.
-    if not complete and others:
-        others.append(min(z) + weights.residual)
+    if not complete and len(others) > 1:
+        others.append(min(others) + weights.residual)
+    own = others.pop(position)
     if not others:
         return float(own)
-    top = max(others)
-    return float(own - top - math.log(sum([math.exp(other - top) for other in others])))
+    top, exp = max(others), math.exp
+    return float(own - top - math.log(sum([exp(other - top) for other in others])))
+
+
+def log_odds_rows(
+    total: FloatArray, positions: IntArray, weights: FusionWeights, *, complete: bool
+) -> FloatArray:
+    """Return what `log_odds` returns, for one candidate of each of many queries.
+
+    Parameters
+    ----------
+    total : FloatArray, shape (q, c)
+        Totals of the candidates of each query.
+    positions : IntArray, shape (q,)
+        Which candidate of each.
+    weights : FusionWeights
+        Sharpness, and odds of the routes that are no candidates.
+    complete : bool
+        Whether every route is a candidate.
+
+    Returns
+    -------
+    FloatArray, shape (q,)
+        Log-odds.
+    """
+    rows = np.arange(len(total))
+    others = weights.sharpness * total.astype(float)
+    own = others[rows, positions]
+    if others.shape[1] == 1:
+        return own
+    weakest = others.min(axis=1)
+    others[rows, positions] = -math.inf
+    if not complete:
+        others = np.column_stack([others, weakest + weights.residual])
+    odds: FloatArray = own - np.logaddexp.reduce(others, axis=1)
+    return odds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -58,17 +59,55 @@ class WordSketch:
             Of length about 0.5; zero if no word is known.
         """
         find = self.vocabulary.get
-        counts = Counter([row for row in map(find, words) if row is not None])
-        if not counts:
+        rows = [row for row in map(find, words) if row is not None]
+        if not rows:
             return np.zeros(SKETCH_WIDTH, dtype=np.float32)
-        rows = np.fromiter(counts.keys(), np.int64, len(counts))
-        weights = self.idf[rows] * (1.0 + np.log(np.fromiter(counts.values(), float, len(counts))))
-        weights *= _WORD_SHARE / np.sqrt(weights @ weights)
-        spread = weights[:, None] * self.signs[rows]
-        sums = np.bincount(
-            self.buckets[rows].ravel(), weights=spread.ravel(), minlength=SKETCH_WIDTH
-        )
+        counts = None
+        if len(set(rows)) < len(rows):
+            tally = Counter(rows)
+            rows, counts = list(tally), np.array(list(tally.values()))
+        weights = self.idf.take(rows)
+        if counts is not None:
+            weights *= 1.0 + np.log(counts)
+        weights *= _WORD_SHARE / math.sqrt(float(np.dot(weights, weights)))
+        spread = self.signs.take(rows, axis=0) * weights[:, None]
+        buckets = self.buckets.take(rows, axis=0)
+        sums = np.bincount(buckets.ravel(), spread.ravel(), SKETCH_WIDTH)
         projected: FloatArray = sums.astype(np.float32)
+        return projected
+
+    def project_many(self, texts: Sequence[Sequence[str]]) -> FloatArray:
+        """Return the projections of many texts.
+
+        Parameters
+        ----------
+        texts : sequence of sequence of str
+            Words of each text.
+
+        Returns
+        -------
+        FloatArray, shape (n, SKETCH_WIDTH)
+            What `project` returns for each.
+        """
+        find, n_words = self.vocabulary.get, len(self.vocabulary)
+        keys = np.array(
+            [
+                number * n_words + row
+                for number, text in enumerate(texts)
+                for row in map(find, text)
+                if row is not None
+            ],
+            dtype=np.int64,
+        )
+        keys, counts = np.unique(keys, return_counts=True)
+        numbers, rows = np.divmod(keys, max(n_words, 1))
+        weights = self.idf[rows] * (1.0 + np.log(counts))
+        squares = np.bincount(numbers, weights * weights, len(texts))
+        weights *= _WORD_SHARE / np.sqrt(squares[numbers])
+        spread = self.signs[rows] * weights[:, None]
+        places = numbers[:, None] * SKETCH_WIDTH + self.buckets[rows]
+        sums = np.bincount(places.ravel(), spread.ravel(), len(texts) * SKETCH_WIDTH)
+        projected: FloatArray = sums.astype(np.float32).reshape(-1, SKETCH_WIDTH)
         return projected
 
 
@@ -139,6 +178,27 @@ class LinearHead:
         logits += self.bias
         return logits
 
+    def logits_many(self, embeddings: FloatArray, texts: Sequence[Sequence[str]]) -> FloatArray:
+        """Return one logit per query and route.
+
+        Parameters
+        ----------
+        embeddings : FloatArray, shape (n, d)
+            Unit vectors of the queries.
+        texts : sequence of sequence of str
+            Words of each query.
+
+        Returns
+        -------
+        FloatArray, shape (n, r)
+            What `logits` returns for each.
+        """
+        if self.sketch is not None:
+            embeddings = np.hstack([embeddings, self.sketch.project_many(texts)])
+        logits: FloatArray = embeddings @ self.weights.T
+        logits += self.bias
+        return logits
+
     def scores(self, logits: FloatArray) -> FloatArray:
         """Return logits as scores.
 
@@ -152,5 +212,7 @@ class LinearHead:
         FloatArray, in [0, 1]
             Linear between `low` and `high`, cut off outside.
         """
-        scores: FloatArray = np.clip((logits - self.low) / (self.high - self.low), 0.0, 1.0)
+        scores: FloatArray = (logits - self.low) / (self.high - self.low)
+        np.maximum(scores, 0.0, out=scores)
+        np.minimum(scores, 1.0, out=scores)
         return scores

@@ -9,7 +9,10 @@ import numpy as np
 if TYPE_CHECKING:
     from stratarouter.types import FloatArray, IntArray
 
-__all__ = ["FlatIndex", "top_k"]
+__all__ = ["FlatIndex", "top_k", "top_k_rows"]
+
+_COLUMNS_PER_VALUE = 16
+_SMALLEST_HEIGHT = 4
 
 
 class FlatIndex:
@@ -57,11 +60,28 @@ class FlatIndex:
         if k >= len(self._all):
             return self._all, similarities
         rows = top_k(similarities, k)
-        return rows, similarities[rows]
+        return rows, similarities.take(rows)
+
+    def search_many(self, embeddings: FloatArray, k: int) -> IntArray:
+        """Return the `k` most similar rows of each of many vectors.
+
+        Parameters
+        ----------
+        embeddings : FloatArray, shape (q, d)
+            Unit vectors.
+        k : int
+            How many rows, in [1, n).
+
+        Returns
+        -------
+        IntArray, shape (q, k)
+            Row numbers, ascending for each vector.
+        """
+        return top_k_rows(embeddings @ self.matrix.T, k)
 
 
 def top_k(similarities: FloatArray, k: int) -> IntArray:
-    """Return the positions of the `k` largest values, ascending.
+    """Return the positions of the `k` largest values, ascending; of equal values the first.
 
     Parameters
     ----------
@@ -75,6 +95,52 @@ def top_k(similarities: FloatArray, k: int) -> IntArray:
     IntArray, shape (k,)
         Positions.
     """
-    rows = np.argpartition(similarities, len(similarities) - k)[len(similarities) - k :]
-    rows.sort()
+    n = len(similarities)
+    n_columns = _COLUMNS_PER_VALUE * k
+    height = n // n_columns
+    if height < _SMALLEST_HEIGHT:
+        floor = np.partition(similarities, n - k)[n - k]
+    else:
+        # The k largest of the columns' maxima are k values, so the k-th of them is a floor of the
+        # k-th of all; taking maxima of whole rows is many times cheaper than partitioning.
+        tops = np.maximum.reduce(similarities[: height * n_columns].reshape(height, n_columns))
+        floor = np.partition(tops, n_columns - k)[n_columns - k]
+    rows: IntArray = (similarities >= floor).nonzero()[0]
+    if len(rows) > k:
+        rows = rows.take((-similarities.take(rows)).argsort(kind="stable")[:k])
+        rows.sort()
     return rows
+
+
+def top_k_rows(similarities: FloatArray, k: int) -> IntArray:
+    """Do what `top_k` does for each row of a matrix.
+
+    Parameters
+    ----------
+    similarities : FloatArray, shape (q, n)
+        Values.
+    k : int
+        How many, in [1, n).
+
+    Returns
+    -------
+    IntArray, shape (q, k)
+        Columns, ascending in each row.
+    """
+    n = similarities.shape[1]
+    n_columns = _COLUMNS_PER_VALUE * k
+    height = n // n_columns
+    tops = similarities
+    if height >= _SMALLEST_HEIGHT:
+        blocks = similarities[:, : height * n_columns].reshape(-1, height, n_columns)
+        tops = np.maximum.reduce(blocks, 1)
+    place = tops.shape[1] - k
+    floors = np.partition(tops, place, axis=1)[:, place]
+    rows, columns = (similarities >= floors[:, None]).nonzero()
+    order = np.lexsort((-similarities[rows, columns], rows))
+    rows, columns = rows[order], columns[order]
+    starts = rows.searchsorted(np.arange(len(similarities)))
+    kept = np.arange(len(rows)) - starts[rows] < k
+    best: IntArray = columns[kept].reshape(-1, k)
+    best.sort(axis=1)
+    return best

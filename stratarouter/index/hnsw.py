@@ -155,6 +155,23 @@ class HnswIndex:
             return self._flat.search(embedding, k)
         return rows, distances[0][order]
 
+    def search_many(self, embeddings: FloatArray, k: int) -> IntArray:
+        """Return what `search` finds for each of many vectors.
+
+        Parameters
+        ----------
+        embeddings : FloatArray, shape (q, d)
+            Unit vectors, at least one.
+        k : int
+            How many rows, in [1, n).
+
+        Returns
+        -------
+        IntArray, shape (q, k)
+            Row numbers, ascending for each vector.
+        """
+        return np.stack([self.search(embedding, k)[0] for embedding in embeddings])
+
     def recall(self, n_probes: int, k: int, rng: np.random.Generator) -> float:
         """Return the share of the true nearest rows that searches find, beside the rows.
 
@@ -199,7 +216,7 @@ class HnswIndex:
             part = probes[start : start + block]
             exact = part @ self.matrix.T
             least = np.partition(exact, -k, axis=1)[:, -k] - _TIE
-            rows = np.stack([self.search(probe, k)[0] for probe in part])
+            rows = self.search_many(part, k)
             found += int((np.take_along_axis(exact, rows, axis=1) >= least[:, np.newaxis]).sum())
         return found / (len(probes) * k)
 

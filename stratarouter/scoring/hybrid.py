@@ -1,127 +1,29 @@
-"""All scores of the candidate routes of one query."""
+"""Finding the candidate routes of a query, and all their scores."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from bisect import insort
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stratarouter.algorithms.fusion import log_odds, similarity
 from stratarouter.algorithms.tokenize import words
 from stratarouter.index.flat import FlatIndex, top_k
-from stratarouter.scoring.semantic import prototypes
+from stratarouter.scoring.candidates import RankedCandidates
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from stratarouter.algorithms.bm25 import Bm25
     from stratarouter.algorithms.fusion import FusionWeights
     from stratarouter.algorithms.heads import LinearHead
     from stratarouter.protocols import VectorIndex
+    from stratarouter.scoring.candidates import ScoredCandidates
     from stratarouter.scoring.pattern import PatternScorer
     from stratarouter.scoring.semantic import SemanticScorer
     from stratarouter.types import FloatArray, IntArray
 
-__all__ = ["HybridScorer", "ScoredCandidates"]
-
-
-@dataclass(frozen=True, slots=True)
-class ScoredCandidates:
-    """Candidate routes of one query with their scores, in ascending route number."""
-
-    routes: IntArray
-    """Route numbers, shape (c,)."""
-    head: FloatArray | None
-    """Scores of the learned head, shape (c,), in [0, 1]; None without one."""
-    nearest: FloatArray
-    """Cosines to the nearest example, shape (c,), in [-1, 1]."""
-    prototype: FloatArray
-    """Cosines to the mean direction, shape (c,), in [-1, 1]."""
-    keyword: FloatArray
-    """Keyword scores, shape (c,), in [0, 1]."""
-    pattern: FloatArray | None
-    """1 where a pattern fired, shape (c,); None if none did."""
-    semantic: FloatArray
-    """Semantic scores, shape (c,), in [0, 1]."""
-    total: FloatArray
-    """Totals, shape (c,), in [0, 1]."""
-    weights: FusionWeights
-    """Weights of the totals."""
-    complete: bool
-    """Whether every route is a candidate."""
-
-    def leader(self) -> int:
-        """Return the position of the best candidate; the first of equals.
-
-        Returns
-        -------
-        int
-            Position in the arrays.
-        """
-        return int(self.total.argmax())
-
-    def log_odds(self, position: int) -> float:
-        """Return the log-odds of a candidate against all other routes.
-
-        Parameters
-        ----------
-        position : int
-            Position in the arrays.
-
-        Returns
-        -------
-        float
-            Log-odds, if the query belongs to any route at all.
-        """
-        return log_odds(self.total, position, self.weights, complete=self.complete)
-
-    def similarity(self, position: int) -> float:
-        """Return how typical the query is for a candidate.
-
-        Parameters
-        ----------
-        position : int
-            Position in the arrays.
-
-        Returns
-        -------
-        float, in [-1, 1]
-            Similarity.
-        """
-        return float(
-            similarity(self.nearest[position], self.prototype[position], self.keyword[position])
-        )
-
-    def components(self) -> FloatArray:
-        """Return what the weights apply to.
-
-        Returns
-        -------
-        FloatArray, shape (c, 4)
-            Head (0 without one), nearest, prototype and keyword score per candidate.
-        """
-        head = np.zeros(len(self.routes)) if self.head is None else self.head
-        return np.column_stack(
-            [head, np.maximum(self.nearest, 0.0), np.maximum(self.prototype, 0.0), self.keyword]
-        )
-
-    def reweighed(self, weights: FusionWeights) -> ScoredCandidates:
-        """Return the same component scores with other totals.
-
-        Parameters
-        ----------
-        weights : FusionWeights
-            Weights of the new totals.
-
-        Returns
-        -------
-        ScoredCandidates
-            Same candidates in the same order.
-        """
-        semantic = weights.blend(self.head, self.nearest, self.prototype)
-        total = weights.fuse(semantic, self.keyword, self.pattern)
-        return replace(self, semantic=semantic, total=total, weights=weights)
+__all__ = ["HybridScorer"]
 
 
 class HybridScorer:
@@ -141,17 +43,20 @@ class HybridScorer:
         How many routes are scored in full.
     head : LinearHead, optional
         Learned head; it also finds the candidates.
+    stems : mapping of str to str, optional
+        Stems of known words; they change the time only.
     """
 
     __slots__ = (
+        "all_routes",
         "head",
         "index",
         "keyword",
         "max_candidates",
         "n_routes",
         "pattern",
-        "prototypes",
         "semantic",
+        "stems",
         "weights",
     )
 
@@ -163,16 +68,71 @@ class HybridScorer:
         weights: FusionWeights,
         max_candidates: int,
         head: LinearHead | None = None,
+        stems: Mapping[str, str] | None = None,
     ) -> None:
         self.semantic = semantic
-        self.prototypes = prototypes(semantic.vectors, semantic.offsets)
-        self.index: VectorIndex = FlatIndex(self.prototypes)
+        self.index: VectorIndex = FlatIndex(semantic.prototypes)
         self.keyword = keyword
         self.pattern = pattern
         self.weights = weights
         self.max_candidates = max_candidates
         self.head = head
-        self.n_routes = len(self.prototypes)
+        self.stems = {} if stems is None else stems
+        self.n_routes = len(semantic.prototypes)
+        self.all_routes: IntArray = np.arange(self.n_routes)
+
+    def rank(
+        self,
+        query: str,
+        embedding: FloatArray,
+        *,
+        breadth: int | None = None,
+        with_route: int | None = None,
+    ) -> RankedCandidates:
+        """Find and score the candidates of a query.
+
+        Parameters
+        ----------
+        query : str
+            Query text.
+        embedding : FloatArray, shape (d,)
+            Unit vector of the query.
+        breadth : int, optional
+            How many candidates to score instead of the configured number.
+        with_route : int, optional
+            A route that must be among them.
+
+        Returns
+        -------
+        RankedCandidates
+            At least one candidate.
+        """
+        stems = words(query, self.stems)
+        n_wanted = self.max_candidates if breadth is None else breadth
+        learned, logits = self.head, None
+        if learned is None:
+            rows, _ = self.index.search(embedding, n_wanted)
+        else:
+            logits = learned.logits(embedding, stems)
+            rows = top_k(logits, n_wanted) if n_wanted < self.n_routes else self.all_routes
+        routes: list[int] = rows.tolist()
+        if with_route is not None and with_route not in routes:
+            insort(routes, with_route)
+            rows = np.array(routes)
+        nearest, prototype = self.semantic.cosines(embedding, rows)
+        head = None
+        if learned is not None and logits is not None:
+            head = learned.scores(logits.take(rows)).tolist()
+        return RankedCandidates(
+            routes,
+            head,
+            nearest.tolist(),
+            prototype.tolist(),
+            self.keyword.scores(stems, rows).tolist(),
+            self.pattern.scores(query, routes),
+            self.weights,
+            len(routes) == self.n_routes,
+        )
 
     def score(
         self,
@@ -182,7 +142,7 @@ class HybridScorer:
         breadth: int | None = None,
         with_route: int | None = None,
     ) -> ScoredCandidates:
-        """Find and score the candidates of a query.
+        """Do what `rank` does, and return arrays.
 
         Parameters
         ----------
@@ -200,19 +160,7 @@ class HybridScorer:
         ScoredCandidates
             At least one candidate.
         """
-        tokens = words(query)
-        n_wanted = self.max_candidates if breadth is None else breadth
-        logits = None
-        if self.head is None:
-            routes, cosines = self.index.search(embedding, n_wanted)
-        else:
-            logits = self.head.logits(embedding, tokens)
-            routes = top_k(logits, n_wanted) if n_wanted < self.n_routes else _all(self.n_routes)
-            cosines = self.prototypes[routes] @ embedding
-        if with_route is not None and with_route not in routes:
-            routes = np.sort(np.append(routes, with_route))
-            cosines = self.prototypes[routes] @ embedding
-        return self._scored(query, tokens, embedding, routes, cosines, logits)
+        return self.rank(query, embedding, breadth=breadth, with_route=with_route).scored()
 
     def without(self, rows: IntArray, texts: Iterable[tuple[int, Sequence[str]]]) -> HybridScorer:
         """Return a scorer that never saw some of the examples, and has no head.
@@ -235,6 +183,7 @@ class HybridScorer:
             self.pattern,
             self.weights,
             self.max_candidates,
+            stems=self.stems,
         )
 
     def revised(self, weights: FusionWeights, head: LinearHead | None) -> HybridScorer:
@@ -253,39 +202,11 @@ class HybridScorer:
             It shares everything else.
         """
         return HybridScorer(
-            self.semantic, self.keyword, self.pattern, weights, self.max_candidates, head
-        )
-
-    def _scored(  # noqa: PLR0917 -- private and called on the hot path
-        self,
-        query: str,
-        tokens: list[str],
-        embedding: FloatArray,
-        routes: IntArray,
-        cosines: FloatArray,
-        logits: FloatArray | None,
-    ) -> ScoredCandidates:
-        head = None
-        if self.head is not None and logits is not None:
-            head = self.head.scores(logits[routes])
-        nearest = self.semantic.nearest_cosines(embedding, routes)
-        keyword = self.keyword.scores(tokens, routes)
-        pattern = self.pattern.scores(query, routes)
-        semantic = self.weights.blend(head, nearest, cosines)
-        total = self.weights.fuse(semantic, keyword, pattern)
-        return ScoredCandidates(
-            routes,
+            self.semantic,
+            self.keyword,
+            self.pattern,
+            weights,
+            self.max_candidates,
             head,
-            nearest,
-            cosines,
-            keyword,
-            pattern,
-            semantic,
-            total,
-            self.weights,
-            len(routes) == self.n_routes,
+            self.stems,
         )
-
-
-def _all(n_routes: int) -> IntArray:
-    return np.arange(n_routes)

@@ -9,34 +9,36 @@ from stratarouter.algorithms.names import readable_name
 from stratarouter.algorithms.tokenize import words
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from stratarouter.types import Route
 
-__all__ = ["KEYWORD_EMPHASIS", "compile_keywords", "route_words"]
+__all__ = ["KEYWORD_EMPHASIS", "compile_keywords", "route_texts", "route_words"]
 
 KEYWORD_EMPHASIS = 3
 """How often a keyword counts: its owner vouches for it, words of examples may be accidental."""
 
 
-def compile_keywords(routes: Sequence[Route]) -> Bm25:
+def compile_keywords(routes: Sequence[Route], stems: Mapping[str, str] | None = None) -> Bm25:
     """Compile BM25 with one document per route.
 
     Parameters
     ----------
     routes : sequence of Route
         At least one route.
+    stems : mapping of str to str, optional
+        Stems of known words; they change the time only.
 
     Returns
     -------
     Bm25
         Document ``i`` is route ``i``.
     """
-    return compile_bm25([route_words(route) for route in routes])
+    return compile_bm25([route_words(route, stems) for route in routes])
 
 
-def route_words(route: Route) -> list[str]:
-    """Return the words of a route's examples, description and, emphasised, keywords.
+def route_texts(route: Route) -> tuple[str, ...]:
+    """Return a route's examples, description, readable id and, emphasised, keywords.
 
     Parameters
     ----------
@@ -45,8 +47,25 @@ def route_words(route: Route) -> list[str]:
 
     Returns
     -------
+    tuple of str
+        All texts whose words speak for the route, repeats kept.
+    """
+    return (*route.texts, readable_name(route.id), *route.keywords * KEYWORD_EMPHASIS)
+
+
+def route_words(route: Route, stems: Mapping[str, str] | None = None) -> list[str]:
+    """Return the words of a route's texts.
+
+    Parameters
+    ----------
+    route : Route
+        The route.
+    stems : mapping of str to str, optional
+        Stems of known words; they change the time only.
+
+    Returns
+    -------
     list of str
         All words, repeats kept.
     """
-    texts = (*route.texts, readable_name(route.id), *route.keywords * KEYWORD_EMPHASIS)
-    return [word for text in texts for word in words(text)]
+    return [word for text in route_texts(route) for word in words(text, stems)]

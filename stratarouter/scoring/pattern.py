@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from stratarouter.algorithms.patterns import compile_pattern, first_match
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from stratarouter.algorithms.patterns import PatternMatcher
-    from stratarouter.types import FloatArray, IntArray, Route
+    from stratarouter.types import Route
 
 __all__ = ["PatternScorer"]
 
@@ -54,6 +52,11 @@ class PatternScorer:
         ]
         self._owners = frozenset(self._matchers)
 
+    @property
+    def has_overrides(self) -> bool:
+        """Whether any route has an overriding pattern."""
+        return bool(self._overrides)
+
     def override(self, query: str) -> int | None:
         """Return the first route, in their order, whose overriding pattern matches.
 
@@ -72,28 +75,25 @@ class PatternScorer:
                 return number
         return None
 
-    def scores(self, query: str, routes: IntArray) -> FloatArray | None:
+    def scores(self, query: str, routes: list[int]) -> list[float] | None:
         """Return 1 for each route with a matching pattern, else 0.
 
         Parameters
         ----------
         query : str
             Query text.
-        routes : IntArray, shape (c,)
+        routes : list of int
             Routes to look at.
 
         Returns
         -------
-        FloatArray, shape (c,), in {0, 1}, or None
+        list of float, in {0, 1}, or None
             None if no pattern of these routes matches.
         """
-        if not self._matchers:
+        if self._owners.isdisjoint(routes):
             return None
-        numbers = routes.tolist()
-        if self._owners.isdisjoint(numbers):
-            return None
-        fired = [self.matches(query, number) is not None for number in numbers]
-        return np.array(fired, dtype=float) if any(fired) else None
+        fired = [float(self.matches(query, number) is not None) for number in routes]
+        return fired if any(fired) else None
 
     def matches(self, query: str, route: int) -> int | None:
         """Return the position of the first pattern of one route that matches.

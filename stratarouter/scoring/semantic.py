@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,9 @@ if TYPE_CHECKING:
 
 __all__ = ["SemanticScorer", "prototypes"]
 
-_LARGEST_GATHER = 32
+_SMALLEST_LENGTH = 1e-6
+# Up to this many rows are copied together for one product; more are read where they are.
+_MOST_GATHERED = 512
 
 
 class SemanticScorer:
@@ -25,43 +28,117 @@ class SemanticScorer:
         Route ``i`` owns the rows ``offsets[i]:offsets[i + 1]``, at least one.
     """
 
-    __slots__ = ("_bounds", "_steps", "offsets", "vectors")
+    __slots__ = (
+        "_blocks",
+        "_bounds",
+        "_factors",
+        "_n_routes",
+        "_size",
+        "offsets",
+        "prototypes",
+        "vectors",
+    )
 
     def __init__(self, vectors: FloatArray, offsets: IntArray) -> None:
         self.vectors = vectors
         self.offsets = offsets
         self._bounds: list[int] = offsets.tolist()
+        self._n_routes = len(offsets) - 1
+        self.prototypes, lengths = _means(vectors, offsets)
+        # The mean of the cosines to the examples is, but for a factor, the cosine to their mean.
+        self._factors: FloatArray | None = (
+            (1.0 / lengths).astype(np.float32) if lengths.all() else None
+        )
         counts = np.diff(offsets)
         size = int(counts[0])
-        uniform = bool((counts == size).all()) and size <= _LARGEST_GATHER
-        # Routes with equally many examples, the common case in large generated sets, can be
-        # gathered in one call; otherwise a view per route is cheaper than building the row numbers.
-        self._steps: IntArray | None = np.arange(size) if uniform else None
+        # Routes with equally many examples, the common case in large generated sets, are taken in
+        # one call.
+        uniform = bool((counts == size).all()) and size * self._n_routes == len(vectors)
+        self._size = size if uniform else None
+        self._blocks = vectors.reshape(self._n_routes, -1) if uniform else vectors
 
-    def nearest_cosines(self, embedding: FloatArray, routes: IntArray) -> FloatArray:
-        """Return the cosine to the nearest example of each route.
+    def cosines(self, embedding: FloatArray, routes: IntArray) -> tuple[FloatArray, FloatArray]:
+        """Return the cosines to the nearest example and to the mean direction of each route.
 
         Parameters
         ----------
         embedding : FloatArray, shape (d,)
             Unit vector.
         routes : IntArray, shape (c,)
-            Routes to look at.
+            Routes to look at, ascending.
 
         Returns
         -------
-        FloatArray, shape (c,), in [-1, 1]
-            Largest cosine per route.
+        nearest : FloatArray, shape (c,), in [-1, 1]
+            Largest cosine to an example, per route.
+        prototype : FloatArray, shape (c,), in [-1, 1]
+            Cosine to the mean direction of the examples, per route.
         """
-        if self._steps is not None:
-            rows = self.offsets[routes][:, None] + self._steps
-            cosines = self.vectors.take(rows.ravel(), axis=0) @ embedding
-            nearest: FloatArray = cosines.reshape(rows.shape).max(axis=1)
-            return nearest
+        size = self._size
+        if size is not None and len(routes) * size <= _MOST_GATHERED:
+            if len(routes) == self._n_routes:
+                rows = self.vectors
+            else:
+                rows = self._blocks.take(routes, axis=0).reshape(-1, len(embedding))
+            cosines = (rows @ embedding).reshape(-1, size)
+            nearest, sums = np.maximum.reduce(cosines, 1), np.add.reduce(cosines, 1)
+        else:
+            nearest, sums = self._uneven(embedding, routes.tolist())
+        if self._factors is None:
+            return nearest, self.prototypes.take(routes, axis=0) @ embedding
+        sums *= self._factors.take(routes)
+        return nearest, sums
+
+    def _uneven(self, embedding: FloatArray, routes: list[int]) -> tuple[FloatArray, FloatArray]:
         bounds, vectors = self._bounds, self.vectors
-        return np.array(
-            [(vectors[bounds[r] : bounds[r + 1]] @ embedding).max() for r in routes.tolist()]
-        )
+        parts = [vectors[bounds[route] : bounds[route + 1]] for route in routes]
+        sizes = [len(part) for part in parts]
+        if sum(sizes) > _MOST_GATHERED:
+            pieces = [part @ embedding for part in parts]
+            nearest = np.array([piece.max() for piece in pieces])
+            return nearest, np.array([piece.sum() for piece in pieces])
+        starts = [0, *accumulate(sizes[:-1])]
+        cosines = np.concatenate(parts) @ embedding
+        return np.maximum.reduceat(cosines, starts), np.add.reduceat(cosines, starts)
+
+    def cosines_many(
+        self, embeddings: FloatArray, routes: IntArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return what `cosines` returns for many queries.
+
+        Parameters
+        ----------
+        embeddings : FloatArray, shape (q, d)
+            Unit vectors of the queries.
+        routes : IntArray, shape (q, c)
+            Routes to look at for each query.
+
+        Returns
+        -------
+        nearest : FloatArray, shape (q, c), in [-1, 1]
+            Largest cosine to an example.
+        prototype : FloatArray, shape (q, c), in [-1, 1]
+            Cosine to the mean direction of the examples.
+        """
+        owners = routes.ravel()
+        # Sorted by route, one product serves all queries that look at it.
+        order = owners.argsort(kind="stable")
+        numbers, starts = np.unique(owners[order], return_index=True)
+        asking = order // routes.shape[1]
+        nearest = np.empty(len(owners), dtype=np.float32)
+        prototype = np.empty_like(nearest)
+        ends = [*starts[1:].tolist(), len(owners)]
+        for number, start, end in zip(numbers.tolist(), starts.tolist(), ends, strict=True):
+            own = self.vectors[self._bounds[number] : self._bounds[number + 1]]
+            cosines = own @ embeddings.take(asking[start:end], axis=0).T
+            places = order[start:end]
+            nearest[places] = np.maximum.reduce(cosines)
+            prototype[places] = np.add.reduce(cosines)
+        if self._factors is None:
+            rows = self.prototypes.take(routes, axis=0)
+            return nearest.reshape(routes.shape), np.einsum("qcd,qd->qc", rows, embeddings)
+        prototype *= self._factors.take(owners)
+        return nearest.reshape(routes.shape), prototype.reshape(routes.shape)
 
     def without(self, rows: IntArray) -> SemanticScorer:
         """Return a scorer that lacks some of the rows.
@@ -97,10 +174,16 @@ def prototypes(vectors: FloatArray, offsets: IntArray) -> FloatArray:
     FloatArray, shape (r, d)
         Unit rows; where examples cancel out exactly, the first example stands in.
     """
+    return _means(vectors, offsets)[0]
+
+
+def _means(vectors: FloatArray, offsets: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Return the mean directions, and the lengths of the sums; 0 where examples cancel out."""
     sums = np.add.reduceat(vectors, offsets[:-1], axis=0)
-    lengths = np.linalg.norm(sums, axis=1, keepdims=True)
-    cancelled = lengths[:, 0] < 1e-6
+    lengths = np.linalg.norm(sums, axis=1)
+    cancelled = lengths < _SMALLEST_LENGTH
     if cancelled.any():
         sums[cancelled] = vectors[offsets[:-1][cancelled]]
-        lengths[cancelled] = 1.0
-    return np.ascontiguousarray(sums / lengths, dtype=np.float32)
+        lengths[cancelled] = 0.0
+    rows = sums / np.where(cancelled, 1.0, lengths)[:, None]
+    return np.ascontiguousarray(rows, dtype=np.float32), lengths

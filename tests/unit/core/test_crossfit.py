@@ -22,7 +22,8 @@ from stratarouter.crossfit import (
 )
 from stratarouter.persistence import load_snapshot
 from stratarouter.route_vectors import encode_routes
-from stratarouter.scoring.hybrid import HybridScorer, ScoredCandidates
+from stratarouter.scoring.candidates import ScoredCandidates
+from stratarouter.scoring.hybrid import HybridScorer
 from stratarouter.testing import sample_routes
 from stratarouter.training import HeadKind, train_head
 

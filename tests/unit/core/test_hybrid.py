@@ -10,7 +10,8 @@ import pytest
 from stratarouter.algorithms.fusion import FusionWeights, log_odds, similarity
 from stratarouter.algorithms.heads import SKETCH_WIDTH, LinearHead, sketch_words
 from stratarouter.algorithms.tokenize import words
-from stratarouter.scoring.hybrid import HybridScorer, ScoredCandidates
+from stratarouter.scoring.candidates import ScoredCandidates
+from stratarouter.scoring.hybrid import HybridScorer
 from stratarouter.scoring.keyword import KEYWORD_EMPHASIS, compile_keywords, route_words
 from stratarouter.scoring.pattern import PatternScorer
 from stratarouter.scoring.semantic import SemanticScorer
@@ -163,7 +164,7 @@ def test_scores_equal_the_components_one_route_at_a_time(
         centre = own.sum(axis=0) / np.linalg.norm(own.sum(axis=0))
         nearest, prototype = float((own @ embedding).max()), float(centre @ embedding)
         keyword = float(keywords.scores(words(query), np.array([number]))[0])
-        fired = patterns.scores(query, np.array([number]))
+        fired = patterns.scores(query, [number])
         head_score = 0.0
         if head is not None:
             assert scored.head is not None

@@ -52,7 +52,7 @@ def test_the_nearest_example_decides_not_the_mean() -> None:
     scorer = SemanticScorer(vectors, np.array([0, 2]))
     query = unit([1.0, 0.0])[0]
 
-    nearest = scorer.nearest_cosines(query, np.array([0]))
+    nearest = scorer.cosines(query, np.array([0]))[0]
 
     assert nearest == pytest.approx([1.0])
     assert prototypes(vectors, scorer.offsets) @ query == pytest.approx([np.sqrt(0.5)])
@@ -66,15 +66,37 @@ def test_the_nearest_example_decides_not_the_mean() -> None:
         st.just([40, 40]),
     ),
 )
-def test_nearest_cosines_equal_a_loop(seed: int, sizes: list[int]) -> None:
+def test_cosines_equal_a_loop(seed: int, sizes: list[int]) -> None:
     vectors, offsets = random_router(seed, sizes)
     query = unit(np.random.default_rng(seed + 1).normal(size=6).tolist())[0]
     routes = np.flatnonzero(np.random.default_rng(seed).random(len(sizes)) < 0.7)
+    routes = routes if len(routes) else np.array([0])
 
-    nearest = SemanticScorer(vectors, offsets).nearest_cosines(query, routes)
+    nearest, prototype = SemanticScorer(vectors, offsets).cosines(query, routes)
 
     expected = [(vectors[offsets[r] : offsets[r + 1]] @ query).max() for r in routes]
     assert nearest == pytest.approx(expected, abs=1e-6)
+    assert prototype == pytest.approx(prototypes(vectors, offsets)[routes] @ query, abs=1e-6)
+
+
+@given(st.integers(0, 10_000), st.lists(st.integers(1, 5), min_size=2, max_size=6), st.booleans())
+def test_many_queries_get_what_each_gets_alone(seed: int, sizes: list[int], cancel: bool) -> None:
+    vectors, offsets = random_router(seed, sizes)
+    if cancel and sizes[0] > 1:
+        vectors[: sizes[0]] = vectors[0]
+        vectors[1] = -vectors[0]
+        vectors[2 : sizes[0] - sizes[0] % 2 : 2] *= -1.0
+    rng = np.random.default_rng(seed + 1)
+    queries = unit(*rng.normal(size=(7, 6)).tolist())
+    routes = np.sort(np.argsort(rng.random((7, len(sizes))), axis=1)[:, :2], axis=1)
+    scorer = SemanticScorer(vectors, offsets)
+
+    together = scorer.cosines_many(queries, routes)
+
+    for number, (query, own) in enumerate(zip(queries, routes, strict=True)):
+        alone = scorer.cosines(query, own)
+        assert together[0][number] == pytest.approx(alone[0], abs=1e-6)
+        assert together[1][number] == pytest.approx(alone[1], abs=1e-5)
 
 
 @given(st.integers(0, 10_000), st.lists(st.integers(2, 5), min_size=1, max_size=5), st.data())
@@ -101,7 +123,7 @@ def test_opposite_embeddings_keep_their_sign(offsets: list[int]) -> None:
     vectors = unit([1.0, 0.0], [0.0, 1.0])
     scorer = SemanticScorer(vectors, np.array(offsets))
 
-    nearest = scorer.nearest_cosines(unit([-1.0, -1.0])[0], np.arange(len(offsets) - 1))
+    nearest = scorer.cosines(unit([-1.0, -1.0])[0], np.arange(len(offsets) - 1))[0]
 
     assert nearest == pytest.approx(np.full(len(offsets) - 1, -np.sqrt(0.5)))
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from stratarouter.algorithms.fusion import FusionWeights
 from stratarouter.crossfit import Outcome
-from stratarouter.scoring.hybrid import ScoredCandidates
+from stratarouter.scoring.candidates import ScoredCandidates
 from stratarouter.weighing import MIN_OUTCOMES, learn_sharpness, learn_weights, log_losses
 
 PUBLISHED = FusionWeights.published(0.6427, 0.2891, 0.0682)
