@@ -189,6 +189,8 @@ class Router(RouteEditor):
     ) -> FitReport:
         """Fit the score weights and the confidence to labelled queries; the routes stay.
 
+        Certified thresholds belong to the earlier confidence and no longer apply: certify again.
+
         Parameters
         ----------
         queries : sequence of str
@@ -211,12 +213,13 @@ class Router(RouteEditor):
             If a label is no registered route.
         """
         from stratarouter.fitting import fit_to_queries
+        from stratarouter.thresholds import uncertified
 
         texts = checked_queries(queries)
         with self._registry.lock:
             snapshot, matrix = self._prepared(texts, embeddings)
             fitted, report = fit_to_queries(snapshot, texts, labels, matrix)
-            self._registry.adopt(fitted)
+            self._registry.adopt(uncertified(fitted))
         return report
 
     def certify(
@@ -231,8 +234,9 @@ class Router(RouteEditor):
     ) -> Certificate:
         """Set thresholds at which P(wrong | accepted) <= `alpha` is shown on labelled queries.
 
-        They hold until routes change. Where nothing can be shown, the router is left as it is, and
-        the certificate says how many more labels are needed.
+        They hold until `fit`, `build_index`, or a change of routes in more than metadata and tags.
+        Where nothing can be shown, the router stays as it is, and the certificate says how many
+        more labels are needed.
 
         Parameters
         ----------
@@ -384,16 +388,12 @@ class Router(RouteEditor):
 
     def _prepared(self, texts: list[str], embeddings: Any | None) -> tuple[Snapshot, FloatArray]:
         registry = self._registry
-        snapshot = registry.snapshot
-        if snapshot is None:
-            snapshot = registry.ready(has_embedding=embeddings is not None)
+        snapshot = registry.snapshot or registry.ready(has_embedding=embeddings is not None)
         if embeddings is None:
             return snapshot, registry.encoder_for(snapshot).encode(texts)
         if not texts:
             return snapshot, np.empty((0, snapshot.dimension), dtype=np.float32)
         matrix = as_unit_rows(embeddings, dimension=snapshot.dimension)
         if len(matrix) != len(texts):
-            raise InvalidInputError(
-                f"need one embedding per query, got {len(matrix)} for {len(texts)} queries"
-            )
+            raise InvalidInputError(f"need {len(texts)} vectors, one per query, got {len(matrix)}")
         return snapshot, matrix
