@@ -18,7 +18,7 @@ from stratarouter.errors import (
     EncoderMismatchError,
     InvalidInputError,
 )
-from stratarouter.inputs import checked_k, checked_queries, checked_query
+from stratarouter.inputs import checked_k, checked_queries, checked_query, owned
 from stratarouter.registry import Registry
 from stratarouter.serving import decide, decide_batch
 
@@ -142,7 +142,7 @@ class Router(RouteEditor):
         if embedding is None:
             vector: FloatArray = self._registry.encoder_for(snapshot).encode([text])[0]
         else:
-            vector = as_unit_vector(embedding, dimension=snapshot.dimension)
+            vector = owned(as_unit_vector(embedding, dimension=snapshot.dimension), embedding)
         result = decide(snapshot, text, vector, count)
         result.latency_ms = (perf_counter() - started) * 1e3
         return result
@@ -393,7 +393,7 @@ class Router(RouteEditor):
             return snapshot, registry.encoder_for(snapshot).encode(texts)
         if not texts:
             return snapshot, np.empty((0, snapshot.dimension), dtype=np.float32)
-        matrix = as_unit_rows(embeddings, dimension=snapshot.dimension)
+        matrix = owned(as_unit_rows(embeddings, dimension=snapshot.dimension), embeddings)
         if len(matrix) != len(texts):
             raise InvalidInputError(f"need {len(texts)} vectors, one per query, got {len(matrix)}")
         return snapshot, matrix

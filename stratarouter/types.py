@@ -185,7 +185,8 @@ class RouteResult:
     query: str | None = field(default=None, repr=False)
     """The query text, so that the decision can be executed."""
     embedding: FloatArray | None = field(default=None, repr=False)
-    """The query's unit embedding, shape (d,); outside repr and JSON."""
+    """The query's unit embedding, shape (d,), never the caller's array but a copy; results of one
+    batch share a matrix. Outside repr and JSON."""
     explainer: Callable[[RouteResult], Explanation] | None = field(default=None, repr=False)
     """Makes the explanation on demand; set by the router."""
 
