@@ -1,5 +1,6 @@
 """StrataRouter: decides where a query should go, and how sure it is."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from stratarouter.config import RouterConfig
@@ -35,6 +36,7 @@ from stratarouter.router import Router
 from stratarouter.types import Alternative, Explanation, Route, RouteResult, RouteScores
 
 if TYPE_CHECKING:
+    from stratarouter.encoders.onnx import OnnxEncoder
     from stratarouter.evaluation import EvaluationReport
     from stratarouter.fitting import FitReport
 
@@ -65,6 +67,7 @@ __all__ = [
     "InvalidRouteError",
     "MissingExtraError",
     "NoRoutesError",
+    "OnnxEncoder",
     "Route",
     "RouteNotFoundError",
     "RouteResult",
@@ -78,14 +81,17 @@ __all__ = [
 ]
 
 
+# Reports are made by methods that import their modules on first use, and most routers have another
+# encoder; routing needs none of them.
+_HOMES = {
+    "EvaluationReport": "evaluation",
+    "FitReport": "fitting",
+    "OnnxEncoder": "encoders.onnx",
+}
+
+
 def __getattr__(name: str) -> object:
-    # Reports are made by methods that import their modules on first use; routing needs neither.
-    if name == "EvaluationReport":
-        from stratarouter.evaluation import EvaluationReport
-
-        return EvaluationReport
-    if name == "FitReport":
-        from stratarouter.fitting import FitReport
-
-        return FitReport
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{home}"), name)

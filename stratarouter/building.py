@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from stratarouter.config import RouterConfig
-    from stratarouter.types import Route
+    from stratarouter.types import FloatArray, Route
 
 __all__ = [
     "assemble",
@@ -95,8 +96,10 @@ def change_snapshot(
 ) -> Snapshot:
     """Make the snapshot that follows when routes change, at once and without learning.
 
-    A learned head belongs to the routes that it was learned for, so the similarity head takes over
-    with its own weights and confidence until the next build.
+    What was learned rests on the examples. Where these change, a learned head no longer fits, and
+    the similarity head takes over with its own weights and confidence until the next build. Where
+    they do not, head, weights and confidence stay, while new keywords and patterns count at once.
+    Certified thresholds stay only if nothing that decides has changed.
 
     Parameters
     ----------
@@ -121,6 +124,64 @@ def change_snapshot(
     InvalidPatternError
         If a pattern is not usable.
     """
+    routes = tuple(entry.route for entry in entries)
+    if not _same_examples(snapshot, entries):
+        return _relearned_later(snapshot, entries, config, version)
+    changed = [
+        (old, new) for old, new in zip(snapshot.routes, routes, strict=True) if old is not new
+    ]
+    same_cues = all(_cues(old) == _cues(new) for old, new in changed)
+    same_thresholds = all(old.threshold == new.threshold for old, new in changed)
+    return replace(
+        snapshot,
+        version=version,
+        routes=routes,
+        scorer=snapshot.scorer if same_cues else _with_cues(snapshot.scorer, routes),
+        report=snapshot.report if same_cues else None,
+        thresholds=snapshot.thresholds
+        if same_cues and same_thresholds
+        else thresholds_of(routes, config),
+    )
+
+
+def _same_examples(snapshot: Snapshot, entries: Sequence[RouteVectors]) -> bool:
+    """Say whether everything that a head and the weights are learned from is as it was."""
+    return len(entries) == len(snapshot.routes) and all(
+        entry.route.id == old.id
+        and entry.moved_to(old) is not None
+        and entry.aligned == snapshot.aligned[number]
+        and _same_rows(entry.vectors, snapshot.vectors_of(number))
+        for number, (entry, old) in enumerate(zip(entries, snapshot.routes, strict=True))
+    )
+
+
+def _same_rows(one: FloatArray, other: FloatArray) -> bool:
+    # Unchanged routes come with views of the very rows, which need not be read again.
+    views = one.base is not None and one.base is other.base
+    same_place = views and one.__array_interface__ == other.__array_interface__
+    return same_place or np.array_equal(one, other)
+
+
+def _cues(route: Route) -> tuple[object, ...]:
+    """Return what a route is scored by beside its examples."""
+    return route.keywords, route.patterns, route.pattern_mode
+
+
+def _with_cues(scorer: HybridScorer, routes: Sequence[Route]) -> HybridScorer:
+    """Return a scorer over the same examples with the keywords and patterns of today."""
+    return HybridScorer(
+        scorer.semantic,
+        compile_keywords(routes),
+        PatternScorer(routes, scorer.pattern),
+        scorer.weights,
+        scorer.max_candidates,
+        scorer.head,
+    )
+
+
+def _relearned_later(
+    snapshot: Snapshot, entries: Sequence[RouteVectors], config: RouterConfig, version: int
+) -> Snapshot:
     scorer = assemble(entries, config, snapshot)
     had_head = snapshot.scorer.head is not None
     return Snapshot(

@@ -52,7 +52,10 @@ class RouteEditor:
 
     @property
     def build_report(self) -> BuildReport | None:
-        """What the last build tried and chose; None if the router was loaded or changed since."""
+        """What the last build tried and chose; None if the router was loaded or changed since.
+
+        Changes of metadata, tags and thresholds of routes leave it.
+        """
         snapshot = self._registry.snapshot
         return None if snapshot is None else snapshot.report
 
@@ -72,7 +75,9 @@ class RouteEditor:
     ) -> None:
         """Register a route; on a built router it takes part in routing at once.
 
-        The confidence is kept as it is; `build_index` or `fit` adjusts it to the new routes.
+        The confidence is kept as it is; `build_index` or `fit` adjusts it to the new routes. A
+        learned head serves again after the next `build_index`, and certified thresholds no longer
+        apply: another route to choose from can make accepted answers wrong.
 
         Parameters
         ----------
@@ -106,7 +111,7 @@ class RouteEditor:
         embeddings: Mapping[str, Any] | None = None,
         replace: bool = False,
     ) -> None:
-        """Register several routes, all or none.
+        """Register several routes, all or none; what was learned or certified as in `add_route`.
 
         Parameters
         ----------
@@ -133,6 +138,11 @@ class RouteEditor:
     def update_route(self, route: Route, *, embeddings: Any | None = None) -> None:
         """Replace a registered route of the same id, keeping its place.
 
+        What a change costs depends on what it is. Other metadata or tags leave all that was learned
+        and certified. Another threshold, keywords or patterns leave what was learned, but certified
+        thresholds no longer apply. With other examples, another description or other vectors a
+        learned head is set aside as well, until the next `build_index`.
+
         Parameters
         ----------
         route : Route
@@ -151,6 +161,9 @@ class RouteEditor:
 
     def remove_route(self, route_id: str) -> Route:
         """Remove a route; on a built router it is gone from routing at once.
+
+        A learned head is set aside until the next `build_index`, and certified thresholds no longer
+        apply.
 
         Parameters
         ----------
@@ -173,6 +186,8 @@ class RouteEditor:
 
     def build_index(self, embeddings: Any | None = None, *, encoder_id: str | None = None) -> None:
         """Build the router, and fit its confidence on the routes' own examples.
+
+        What `fit` and `certify` set earlier is gone: fit and certify again after a build.
 
         Parameters
         ----------

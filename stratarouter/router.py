@@ -14,7 +14,7 @@ from stratarouter.errors import (
     DimensionMismatchError,
     EncoderMismatchError,
 )
-from stratarouter.inputs import checked_k, checked_queries, checked_query
+from stratarouter.inputs import checked_k, checked_queries, checked_query, owned
 from stratarouter.registry import Registry
 from stratarouter.serving import decide, decide_arrays, decide_batch
 from stratarouter.tuning import RouteTuner
@@ -135,7 +135,7 @@ class Router(RouteTuner):
         if embedding is None:
             vector: FloatArray = self._registry.encoder_for(snapshot).encode([text])[0]
         else:
-            vector = as_unit_vector(embedding, dimension=snapshot.dimension)
+            vector = owned(as_unit_vector(embedding, dimension=snapshot.dimension), embedding)
         result = decide(snapshot, text, vector, count)
         result.latency_ms = (perf_counter() - started) * 1e3
         return result

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from stratarouter.building import thresholds_of
 from stratarouter.certifying import Certificate, certify
 from stratarouter.fitting import check_labels
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from stratarouter.snapshot import Snapshot
     from stratarouter.types import RouteResult
 
-__all__ = ["certify_router"]
+__all__ = ["certify_router", "uncertified"]
 
 
 def certify_router(
@@ -75,3 +76,19 @@ def certify_router(
     thresholds = tuple(certificate.threshold_of(route.id) for route in snapshot.routes)
     certified = replace(snapshot, thresholds=thresholds, version=snapshot.version + 1)
     return certified, certificate
+
+
+def uncertified(snapshot: Snapshot) -> Snapshot:
+    """Return to the thresholds of routes and settings.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+        A router whose confidence has changed, so that no certificate applies to it.
+
+    Returns
+    -------
+    Snapshot
+        The same router without certified thresholds.
+    """
+    return replace(snapshot, thresholds=thresholds_of(snapshot.routes, snapshot.config))

@@ -10,7 +10,7 @@ import numpy as np
 from stratarouter.algorithms.vectors import as_unit_rows
 from stratarouter.editing import RouteEditor
 from stratarouter.errors import InvalidInputError
-from stratarouter.inputs import checked_queries
+from stratarouter.inputs import checked_queries, owned
 from stratarouter.serving import decide, decide_batch
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ class RouteTuner(RouteEditor):
     ) -> FitReport:
         """Fit the score weights and the confidence to labelled queries; the routes stay.
 
+        Certified thresholds belong to the earlier confidence and no longer apply: certify again.
+
         Parameters
         ----------
         queries : sequence of str
@@ -58,12 +60,13 @@ class RouteTuner(RouteEditor):
             If a label is no registered route.
         """
         from stratarouter.fitting import fit_to_queries
+        from stratarouter.thresholds import uncertified
 
         texts = checked_queries(queries)
         with self._registry.lock:
             snapshot, matrix = self._prepared(texts, embeddings)
             fitted, report = fit_to_queries(snapshot, texts, labels, matrix)
-            self._registry.adopt(fitted)
+            self._registry.adopt(uncertified(fitted))
         return report
 
     def certify(
@@ -78,8 +81,9 @@ class RouteTuner(RouteEditor):
     ) -> Certificate:
         """Set thresholds at which P(wrong | accepted) <= `alpha` is shown on labelled queries.
 
-        They hold until routes change. Where nothing can be shown, the router is left as it is, and
-        the certificate says how many more labels are needed.
+        They hold until `fit`, `build_index`, or a change of routes in more than metadata and tags.
+        Where nothing can be shown, the router stays as it is, and the certificate says how many
+        more labels are needed.
 
         Parameters
         ----------
@@ -171,9 +175,7 @@ class RouteTuner(RouteEditor):
             return snapshot, registry.encoder_for(snapshot).encode(texts)
         if not texts:
             return snapshot, np.empty((0, snapshot.dimension), dtype=np.float32)
-        matrix = as_unit_rows(embeddings, dimension=snapshot.dimension)
+        matrix = owned(as_unit_rows(embeddings, dimension=snapshot.dimension), embeddings)
         if len(matrix) != len(texts):
-            raise InvalidInputError(
-                f"need one embedding per query, got {len(matrix)} for {len(texts)} queries"
-            )
+            raise InvalidInputError(f"need {len(texts)} vectors, one per query, got {len(matrix)}")
         return snapshot, matrix

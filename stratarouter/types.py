@@ -176,17 +176,18 @@ class RouteResult:
     metadata: dict[str, Any] = field(default_factory=dict)
     """Metadata of the chosen route."""
     threshold: float = 0.0
-    """The threshold that `confidence` was compared with."""
+    """The threshold that `confidence` was compared with: certified, else of route or settings."""
     calibrated: bool = False
     """Whether `confidence` comes from fitted data; False: a documented prior."""
     snapshot_version: int = 0
     """Version of the routes that answered."""
     head_stale: bool = False
-    """Whether routes changed since a head was learned, so that similarity alone decided."""
+    """Whether routes or examples changed since a head was learned: similarity alone decided."""
     query: str | None = field(default=None, repr=False)
     """The query text, so that the decision can be executed."""
     embedding: FloatArray | None = field(default=None, repr=False)
-    """The query's unit embedding, shape (d,); outside repr and JSON."""
+    """The query's unit embedding, shape (d,), never the caller's array but a copy; results of one
+    batch share a matrix. Outside repr and JSON."""
     explainer: Callable[[RouteResult], Explanation] | None = field(default=None, repr=False)
     """Makes the explanation on demand; set by the router."""
 

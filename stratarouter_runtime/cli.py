@@ -159,15 +159,22 @@ def _add_fit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 def _add_certify(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     certify = commands.add_parser(
         "certify",
-        help="find thresholds with a bounded share of wrong answers",
-        description="Finds thresholds at which at most the share ALPHA of the accepted queries is "
+        help="set thresholds with a bounded share of wrong answers",
+        description="Sets thresholds at which at most the share ALPHA of the accepted queries is "
         "wrong, with probability 1 - DELTA over the draw of the labelled queries. They must be "
-        "queries that the router was neither built from nor fitted to. Exit code 1 if that cannot "
-        "be shown; then it says how many labels are missing.",
+        "queries that the router was neither built from nor fitted to. The thresholds hold until "
+        "routes change or the router is fitted again. Exit code 1 if that cannot be shown; then "
+        "it says how many labels are missing, and nothing is saved.",
     )
     add = certify.add_argument
     add("--alpha", type=float, default=0.05, help="largest share of wrong answers (0.05)")
     add("--delta", type=float, default=0.05, help="probability that the bound may fail (0.05)")
+    add(
+        "--save",
+        type=Path,
+        metavar="FOLDER",
+        help="where to save the router with these thresholds",
+    )
     _add_queries(certify, split="test")
     _add_common(certify)
     certify.set_defaults(run=run_certify)

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from stratarouter_runtime.cli_routers import (
+    build_data,
     evaluated,
     json_numbers,
     note_overlap,
@@ -86,8 +87,8 @@ def run_eval(arguments: argparse.Namespace, terminal: Terminal) -> int:
         terminal.note(f"drawn to {path}")
     if arguments.json:
         fit_data = None if fitted is None else json_numbers(fitted.to_dict())
-        build_s = prepared.build_s
-        terminal.write(json.dumps({"build_s": build_s, "fit": fit_data, **report.to_dict()}))
+        data = {**build_data(prepared), "fit": fit_data, **report.to_dict()}
+        terminal.write(json.dumps(data))
         return 0
     terminal.write(str(prepared))
     if fitted is not None:

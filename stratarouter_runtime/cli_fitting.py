@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from stratarouter.errors import ConfigurationError, InvalidInputError
 from stratarouter_runtime.cli_routers import (
+    build_data,
     evaluated,
     json_numbers,
     prepare_queries,
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     import argparse
 
     from stratarouter import EvaluationReport, Router
-    from stratarouter.certifying import Certificate
     from stratarouter_runtime.cli_routers import LabelledQueries, PreparedRouter
     from stratarouter_runtime.cli_terminal import Terminal
 
@@ -59,7 +59,7 @@ def run_fit(arguments: argparse.Namespace, terminal: Terminal) -> int:
     router.save(arguments.save)
     if arguments.json:
         data = {
-            "build_s": prepared.build_s,
+            **build_data(prepared),
             "fit": json_numbers(report.to_dict()),
             "before": None if before is None else before.to_dict(),
             "after": None if after is None else after.to_dict(),
@@ -85,7 +85,7 @@ def run_fit(arguments: argparse.Namespace, terminal: Terminal) -> int:
 
 
 def run_certify(arguments: argparse.Namespace, terminal: Terminal) -> int:
-    """Find thresholds at which the share of wrong answers is bounded, and say what that rests on.
+    """Set thresholds at which the share of wrong answers is bounded, and say what that rests on.
 
     Parameters
     ----------
@@ -101,37 +101,30 @@ def run_certify(arguments: argparse.Namespace, terminal: Terminal) -> int:
     """
     prepared = prepare_router(arguments, terminal)
     queries = _new_queries(arguments, prepared, terminal)
+    router = prepared.router
     with terminal.track(f"certifying on {len(queries.texts)} queries"):
-        certificate = _certificate(prepared.router, queries, arguments.alpha, arguments.delta)
+        certificate = router.certify(
+            arguments.alpha, arguments.delta, queries.texts, queries.labels, queries.embeddings
+        )
+    # A router without the thresholds that were asked for would pass for one that has them.
+    saved = None if arguments.save is None or not certificate.holds else arguments.save
+    if saved is not None:
+        router.save(saved)
     if arguments.json:
-        terminal.write(json.dumps(certificate.to_dict()))
+        data = {
+            **build_data(prepared),
+            **certificate.to_dict(),
+            "saved": None if saved is None else str(saved),
+        }
+        terminal.write(json.dumps(data))
     else:
         terminal.write(str(prepared))
         terminal.write(str(certificate))
+        if saved is not None:
+            terminal.write(f"saved with these thresholds to {saved}")
+        elif arguments.save is not None:
+            terminal.write(f"not saved to {arguments.save}: no thresholds were certified")
     return 0 if certificate.holds else 1
-
-
-def _certificate(
-    router: Router, queries: LabelledQueries, alpha: float, delta: float
-) -> Certificate:
-    import numpy as np
-
-    from stratarouter.certifying import certify
-
-    results = router.route_batch(queries.texts, queries.embeddings)
-    candidates = [
-        result.route_id if result.matched else result.alternatives[0].route_id for result in results
-    ]
-    correct = [
-        candidate == label for candidate, label in zip(candidates, queries.labels, strict=True)
-    ]
-    return certify(
-        np.array([result.confidence for result in results]),
-        np.array(correct),
-        [str(candidate) for candidate in candidates],
-        alpha=alpha,
-        delta=delta,
-    )
 
 
 def _new_queries(

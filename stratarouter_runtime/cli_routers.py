@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import isnan
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "LabelledQueries",
     "PreparedRouter",
+    "build_data",
     "evaluated",
     "json_numbers",
     "note_overlap",
@@ -56,7 +57,9 @@ class PreparedRouter:
     def __str__(self) -> str:
         n_examples = sum(len(route.examples) for route in self.router.routes)
         how = "loaded" if self.build_s is None else f"built in {self.build_s:.2f} s"
-        return f"{len(self.router.routes)} routes, {n_examples} examples, {how}"
+        line = f"{len(self.router.routes)} routes, {n_examples} examples, {how}"
+        report = self.router.build_report
+        return line if report is None else f"{line}\n{report}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +156,24 @@ def prepare_router(arguments: argparse.Namespace, terminal: Terminal) -> Prepare
     with terminal.track(f"building {len(routes)} routes"):
         _build(router, stored)
     return PreparedRouter(router, perf_counter() - started, stored)
+
+
+def build_data(prepared: PreparedRouter) -> dict[str, Any]:
+    """Return what is known of the build of a router.
+
+    Parameters
+    ----------
+    prepared : PreparedRouter
+        The router.
+
+    Returns
+    -------
+    dict
+        JSON-ready: ``build_s``, seconds, and ``build``, what was tried and chosen; both None for a
+        router that was loaded.
+    """
+    report = prepared.router.build_report
+    return {"build_s": prepared.build_s, "build": None if report is None else asdict(report)}
 
 
 def prepare_queries(

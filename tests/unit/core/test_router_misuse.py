@@ -142,7 +142,7 @@ def test_a_query_vector_of_another_width_names_both(router: Router) -> None:
 
 
 def test_a_batch_needs_one_vector_per_query(router: Router) -> None:
-    with pytest.raises(InvalidInputError, match="got 3 for 2 queries"):
+    with pytest.raises(InvalidInputError, match="need 2 vectors, one per query, got 3"):
         router.route_batch([QUERY, QUERY], unit_rows(3))
     with pytest.raises(InvalidEmbeddingError, match=r"\[1\] is all zero"):
         router.route_batch([QUERY, QUERY], [VECTOR, np.zeros(DIMENSION)])

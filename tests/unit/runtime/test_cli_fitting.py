@@ -91,7 +91,8 @@ def test_fit_as_text_compares_before_and_after(
     output = capsys.readouterr()
     lines = output.out.splitlines()
     assert lines[0].startswith("2 routes, 40 examples, built in ")
-    assert "fitted to 42 queries" in lines[1]
+    assert lines[1].startswith("head: similarity; cross-fitted on 40 examples: similarity ")
+    assert "fitted to 42 queries" in lines[2]
     assert "18 queries that were held out" in lines
     assert any(line.split() == ["before", "after"] for line in lines)
     assert lines[-1] == f"saved to {tmp_path / 'router'}"
@@ -146,7 +147,9 @@ def test_saved_router_can_be_fitted_again(
     folder = tmp_path / "again"
     arguments = ["--router", str(saved), "--queries", str(queries), "--save", str(folder)]
     assert main(["fit", *arguments]) == 0
-    assert "2 routes, 4 examples, loaded" in capsys.readouterr().out
+    output = capsys.readouterr().out
+    assert "2 routes, 4 examples, loaded" in output
+    assert "head:" not in output
     assert main(["route", "invoice", "--router", str(folder)]) == 0
 
 
@@ -166,7 +169,8 @@ def test_saved_router_with_stored_vectors_is_measured_on_stored_vectors(
     queries = ["--queries", str(data_file), "--query-embeddings", str(vectors_file)]
     assert main(["eval", "--router", str(folder), *queries, "--json"]) == 0
     _, built, loaded = (json.loads(line) for line in capsys.readouterr().out.splitlines())
-    assert loaded["build_s"] is None
+    assert built["build"]["head"] == "similarity"
+    assert (loaded["build_s"], loaded["build"]) == (None, None)
     assert loaded["accuracy"] == built["accuracy"]
     assert loaded["n"] == N_PER_SPLIT
 
@@ -252,6 +256,49 @@ def test_certify_says_what_holds(stored: list[str], capsys: pytest.CaptureFixtur
     text = capsys.readouterr().out
     assert "certified: P(wrong | accepted) <= 30" in text
     assert "of 60 labelled queries" in text
+
+
+def test_certify_saves_a_router_that_decides_by_the_thresholds(
+    tmp_path: Path,
+    stored: list[str],
+    vectors_file: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    bound = ["--alpha", "0.3", "--delta", "0.1"]
+    folder = tmp_path / "router"
+    assert main(["certify", *stored, *bound, "--save", str(folder), "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    router = Router.load(folder)
+    results = router.route_batch([f"text {i}" for i in range(9)], np.load(vectors_file)[:9])
+    assert data["saved"] == str(folder)
+    assert data["build"]["head"] == "similarity"
+    assert data["threshold"] != 0.5
+    assert {result.threshold for result in results} == {data["threshold"]}
+
+
+def test_certify_as_text_says_where_it_saved(
+    tmp_path: Path, stored: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    bound = ["--alpha", "0.3", "--delta", "0.1"]
+    assert main(["certify", *stored, *bound, "--save", str(tmp_path / "router")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].startswith("head: similarity")
+    assert lines[-1] == f"saved with these thresholds to {tmp_path / 'router'}"
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_certify_that_fails_saves_nothing(
+    tmp_path: Path, stored: list[str], capsys: pytest.CaptureFixture[str], as_json: bool
+) -> None:
+    folder = tmp_path / "router"
+    bound = ["--alpha", "0.001", "--save", str(folder)]
+    assert main(["certify", *stored, *bound, *(["--json"] if as_json else [])]) == 1
+    output = capsys.readouterr().out
+    assert not folder.exists()
+    if as_json:
+        assert json.loads(output)["saved"] is None
+    else:
+        assert output.endswith(f"not saved to {folder}: no thresholds were certified\n")
 
 
 def test_certify_that_fails_exits_with_one_and_asks_for_labels(
