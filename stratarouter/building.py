@@ -14,7 +14,7 @@ from stratarouter.errors import ConfigurationError, NoRoutesError, nearest_name_
 from stratarouter.learning import learn
 from stratarouter.route_vectors import RouteVectors, encoded_texts
 from stratarouter.scoring.hybrid import HybridScorer
-from stratarouter.scoring.keyword import compile_keywords, route_texts
+from stratarouter.scoring.keyword import compile_keywords, count_keywords, route_texts
 from stratarouter.scoring.pattern import PatternScorer
 from stratarouter.scoring.semantic import SemanticScorer
 from stratarouter.snapshot import Snapshot
@@ -303,6 +303,7 @@ def _examples(scorer: HybridScorer, entries: Sequence[RouteVectors]) -> Examples
         texts,
         np.array(rows, dtype=int),
         np.array(owners, dtype=int),
+        count_keywords([entry.route for entry in entries], scorer.stems),
     )
 
 

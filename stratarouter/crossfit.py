@@ -18,6 +18,7 @@ from stratarouter.training import TrainingRows, train_head
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from stratarouter.algorithms.bm25 import WordCounts
     from stratarouter.scoring.candidates import ScoredCandidates
     from stratarouter.scoring.hybrid import HybridScorer
     from stratarouter.training import HeadKind
@@ -55,6 +56,8 @@ class Examples:
     """Row of each example, shape (n,)."""
     routes: IntArray
     """Route of each example, shape (n,), ascending."""
+    counts: WordCounts
+    """Words of the routes, these examples among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +118,7 @@ def cross_fit(
             (int(examples.routes[number]), words(examples.texts[number], scorer.stems))
             for number in fold.tolist()
         ]
-        reduced = scorer.without(left_out, texts)
+        reduced = scorer.without(left_out, examples.counts.without(texts).compiled())
         if kind is not None:
             kept = np.setdiff1d(np.arange(n_rows), left_out)
             head = train_head(examples.training.select(kept), kind, seed, scale)

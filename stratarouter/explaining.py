@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from stratarouter.algorithms.tokenize import words
 from stratarouter.errors import InvalidInputError
 from stratarouter.route_vectors import encoded_texts
@@ -102,17 +100,13 @@ def _nearest_example(
 def _shared_words(snapshot: Snapshot, query: str, number: int) -> tuple[tuple[str, float], ...]:
     keyword = snapshot.scorer.keyword
     texts = words(query)
-    known = [word for word in texts if word in keyword.vocabulary]
-    if not known:
-        return ()
-    word_ids = keyword.word_ids(known)
-    shares = keyword.contributions(word_ids, np.array([number]))[:, 0]
-    bound = keyword.bound(texts, word_ids)
+    bound = keyword.bound(texts)
     by_word: dict[str, float] = {}
-    for word, share in zip(known, shares.tolist(), strict=True):
-        by_word[word] = by_word.get(word, 0.0) + share / bound
+    for word, share in zip(texts, keyword.contributions(texts, number), strict=True):
+        if share > 0.0:
+            by_word[word] = by_word.get(word, 0.0) + share / bound
     ranked = sorted(by_word.items(), key=lambda entry: (-entry[1], entry[0]))
-    return tuple((word, share) for word, share in ranked[:_MOST_WORDS] if share > 0.0)
+    return tuple(ranked[:_MOST_WORDS])
 
 
 def _matched_patterns(snapshot: Snapshot, query: str, number: int) -> tuple[str, ...]:

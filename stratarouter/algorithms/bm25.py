@@ -1,8 +1,7 @@
-"""BM25 over routes, compiled into one sorted array of postings.
+"""BM25 over routes: counted once, compiled into one table of weights per document.
 
-A query touches only its own words and the candidate routes: each (word, route) pair is looked up by
-binary search, so the cost does not grow with the length of a posting list. While words times
-documents are few, a table of all weights saves the search.
+A query touches its own words and the candidate routes only: each (word, route) pair is one look-up,
+so the cost depends neither on the number of routes nor on how common a word is.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
     from stratarouter.types import FloatArray, IntArray
 
-__all__ = ["EPSILON", "K1", "B", "Bm25", "compile_bm25", "okapi_idf"]
+__all__ = ["EPSILON", "K1", "B", "Bm25", "WordCounts", "compile_bm25", "count_words", "okapi_idf"]
 
 K1 = 1.5
 """Saturation of repeated words (the published default)."""
@@ -28,9 +27,6 @@ B = 0.75
 """Strength of the length normalisation (the published default)."""
 EPSILON = 0.25
 """Share of the mean idf that a word gets whose own idf is negative, as in ``rank_bm25``."""
-
-# Four MiB: the words of some hundred routes.
-_LARGEST_TABLE = 2**19
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,69 +39,32 @@ class Bm25:
        Foundations and Trends in Information Retrieval 3(4), 2009.
     """
 
-    vocabulary: Mapping[str, int]
-    """Word to row of `idf`."""
-    idf: FloatArray
-    """Inverse document frequency, shape (v,)."""
+    idf: Mapping[str, float]
+    """Inverse document frequency of each word."""
     unknown_idf: float
     """What a word of no document counts in the bound of a query: the idf at frequency 0."""
-    keys: IntArray
-    """``word * n_documents + document`` of each posting, ascending, then a sentinel."""
-    weights: FloatArray
-    """BM25 weight of each posting, and 0 for the sentinel."""
-    frequencies: IntArray
-    """How often the word occurs in the document, per posting, and 0 for the sentinel."""
-    lengths: IntArray
-    """Words per document, shape (n_documents,)."""
-    floored: bool
-    """Whether the idf has a positive floor."""
-    costs: Sequence[float]
-    """`idf` as plain numbers."""
-    table: FloatArray | None
-    """Weight of each word in each document, shape (v, n_documents); None if it would be large."""
+    weights: Sequence[Mapping[str, float]]
+    """BM25 weight of each word of each document."""
 
-    def word_ids(self, query: Sequence[str]) -> list[int]:
-        """Return the rows of the query's known words, repeats kept.
+    def contributions(self, query: Sequence[str], document: int) -> list[float]:
+        """Return what each word of a query adds to the raw score of a document.
 
         Parameters
         ----------
         query : sequence of str
             Words of the query.
+        document : int
+            Number of the document.
 
         Returns
         -------
-        list of int
-            Rows of `idf`.
+        list of float, >= 0
+            One value per word. Their sum equals ``rank_bm25.BM25Okapi`` if the idf is not floored.
         """
-        find = self.vocabulary.get
-        return [row for row in map(find, query) if row is not None]
+        find = self.weights[document].get
+        return [find(word, 0.0) for word in query]
 
-    def contributions(self, word_ids: Sequence[int], documents: IntArray) -> FloatArray:
-        """Return what each word adds to the raw score of each document.
-
-        Parameters
-        ----------
-        word_ids : sequence of int
-            From `word_ids`.
-        documents : IntArray, shape (c,)
-            Documents to score.
-
-        Returns
-        -------
-        FloatArray, shape (len(word_ids), c)
-            Their sum over the words equals ``rank_bm25.BM25Okapi`` where `floored` is False.
-        """
-        if self.table is not None:
-            listed: FloatArray = self.table.take(word_ids, axis=0).take(documents, axis=1)
-            return listed
-        n = len(self.lengths)
-        wanted = np.add.outer([word * n for word in word_ids], documents)
-        places = self.keys.searchsorted(wanted.ravel()).reshape(wanted.shape)
-        found: FloatArray = self.weights.take(places)
-        found *= self.keys.take(places) == wanted
-        return found
-
-    def bound(self, query: Sequence[str], word_ids: Sequence[int]) -> float:
+    def bound(self, query: Sequence[str]) -> float:
         """Return the score that no document can exceed for this query.
 
         A word that no document has counts as well: a query of which only one word is known must not
@@ -115,79 +74,55 @@ class Bm25:
         ----------
         query : sequence of str
             Words of the query.
-        word_ids : sequence of int
-            Their known rows.
 
         Returns
         -------
         float, >= 0
             ``(k1 + 1)`` times the sum of the words' idf.
         """
-        costs = self.costs
-        known = sum([costs[row] for row in word_ids])
-        return (K1 + 1.0) * (known + self.unknown_idf * (len(query) - len(word_ids)))
+        find, unknown = self.idf.get, self.unknown_idf
+        return (K1 + 1.0) * sum([find(word, unknown) for word in query])
 
-    def scores(self, query: Sequence[str], documents: IntArray) -> FloatArray:
+    def scores(self, query: Sequence[str], documents: Sequence[int]) -> list[float]:
         """Return the BM25 score of each document over the query's bound.
 
         Parameters
         ----------
         query : sequence of str
             Words of the query.
-        documents : IntArray, shape (c,)
+        documents : sequence of int
             Documents to score.
 
         Returns
         -------
-        FloatArray, shape (c,), in [0, 1]
-            One score per document.
+        list of float, in [0, 1]
+            One score per document; all 0 if no word of the query is known.
         """
-        word_ids = self.word_ids(query)
-        if not word_ids:
-            return np.zeros(len(documents))
-        raw: FloatArray
-        if self.table is None:
-            raw = np.add.reduce(self.contributions(word_ids, documents))
-        else:
-            raw = np.add.reduce(self.table.take(word_ids, axis=0)).take(documents)
-        raw /= self.bound(query, word_ids)
-        return raw
+        idf, weights = self.idf, self.weights
+        known = [word for word in query if word in idf]
+        if not known:
+            return [0.0] * len(documents)
+        scale = 1.0 / self.bound(query)
+        # Without a call of Python per word or document: this is the hot path.
+        nothing = [0.0] * len(known)
+        return [scale * sum(map(weights[number].get, known, nothing)) for number in documents]
 
-    def scores_many(self, queries: Sequence[Sequence[str]], documents: IntArray) -> FloatArray:
-        """Return what `scores` returns for many queries.
 
-        Parameters
-        ----------
-        queries : sequence of sequence of str
-            Words of each query.
-        documents : IntArray, shape (q, c)
-            Documents to score for each query.
+@dataclass(frozen=True, slots=True)
+class WordCounts:
+    """How often each word occurs in each document; immutable."""
 
-        Returns
-        -------
-        FloatArray, shape (q, c), in [0, 1]
-            One score per query and document.
-        """
-        known = [self.word_ids(query) for query in queries]
-        sizes = np.array([len(ids) for ids in known])
-        asked = sizes.nonzero()[0]
-        scores = np.zeros(documents.shape)
-        if not len(asked):
-            return scores
-        flat = np.array([row for ids in known for row in ids], dtype=np.int64)
-        starts = (sizes.cumsum() - sizes)[asked]
-        wanted = (flat * len(self.lengths))[:, None] + documents.repeat(sizes, axis=0)
-        places = self.keys.searchsorted(wanted)
-        found = self.weights.take(places)
-        found *= self.keys.take(places) == wanted
-        unknown = np.array([len(query) for query in queries])[asked] - sizes[asked]
-        bounds = np.add.reduceat(self.idf.take(flat), starts) + self.unknown_idf * unknown
-        bounds *= K1 + 1.0
-        scores[asked] = np.add.reduceat(found, starts) / bounds[:, None]
-        return scores
+    vocabulary: Mapping[str, int]
+    """Word to its row."""
+    keys: IntArray
+    """``row * n_documents + document`` of each pair that occurs, ascending."""
+    frequencies: IntArray
+    """How often it occurs, per key."""
+    lengths: IntArray
+    """Words per document, shape (n_documents,)."""
 
-    def without(self, texts: Iterable[tuple[int, Sequence[str]]]) -> Bm25:
-        """Return the statistics as if some texts had never been part of their documents.
+    def without(self, texts: Iterable[tuple[int, Sequence[str]]]) -> WordCounts:
+        """Return the counts as if some texts had never been part of their documents.
 
         Parameters
         ----------
@@ -196,8 +131,8 @@ class Bm25:
 
         Returns
         -------
-        Bm25
-            Same vocabulary; words that are left nowhere count as unknown.
+        WordCounts
+            Same vocabulary; words that are left nowhere have no count.
         """
         n = len(self.lengths)
         removed: Counter[int] = Counter()
@@ -208,11 +143,81 @@ class Bm25:
         frequencies = self.frequencies.copy()
         places = self.keys.searchsorted(np.array(list(removed.keys()), dtype=np.int64))
         frequencies[places] -= np.array(list(removed.values()), dtype=frequencies.dtype)
-        return _weigh(self.vocabulary, self.keys, frequencies, lengths, floored=self.floored)
+        return WordCounts(self.vocabulary, self.keys, frequencies, lengths)
+
+    def compiled(self, *, floored: bool = True) -> Bm25:
+        """Return what serving needs.
+
+        Parameters
+        ----------
+        floored : bool, optional
+            Whether the idf has a positive floor, see `okapi_idf`; without it the raw scores equal
+            ``rank_bm25.BM25Okapi``.
+
+        Returns
+        -------
+        Bm25
+            The weights.
+        """
+        n = len(self.lengths)
+        present = self.frequencies > 0
+        row_of, document_of = np.divmod(self.keys[present], n)
+        count = self.frequencies[present]
+        spread = np.bincount(row_of, minlength=len(self.vocabulary))
+        idf = okapi_idf(spread, n, floored=floored)
+        norm = K1 * (1.0 - B + B * self.lengths / max(float(self.lengths.mean()), 1e-12))
+        weights = idf[row_of] * count * (K1 + 1.0) / (count + norm[document_of])
+        words = list(self.vocabulary)
+        order = document_of.argsort(kind="stable")
+        names = [words[row] for row in row_of[order].tolist()]
+        values = weights[order].tolist()
+        ends = np.bincount(document_of, minlength=n).cumsum().tolist()
+        pairs = zip([0, *ends], ends, strict=False)
+        known = spread > 0
+        return Bm25(
+            idf={words[row]: float(idf[row]) for row in known.nonzero()[0].tolist()},
+            unknown_idf=float(okapi_idf(np.zeros(1, dtype=int), n, floored=floored)[0]),
+            weights=tuple(
+                dict(zip(names[start:end], values[start:end], strict=True)) for start, end in pairs
+            ),
+        )
+
+
+def count_words(documents: Sequence[Sequence[str]]) -> WordCounts:
+    """Count the words of documents.
+
+    Parameters
+    ----------
+    documents : sequence of sequence of str
+        Words of each document; documents may be empty.
+
+    Returns
+    -------
+    WordCounts
+        The counts.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no document.
+    """
+    if not documents:
+        raise InvalidInputError("BM25 needs at least one document")
+    n = len(documents)
+    vocabulary: dict[str, int] = {}
+    counts: Counter[int] = Counter()
+    for number, document in enumerate(documents):
+        for word in document:
+            counts[vocabulary.setdefault(word, len(vocabulary)) * n + number] += 1
+    keys = np.fromiter(counts.keys(), np.int64, len(counts))
+    frequencies = np.fromiter(counts.values(), np.int32, len(counts))
+    order = keys.argsort()
+    lengths = np.array([len(document) for document in documents], dtype=np.int64)
+    return WordCounts(vocabulary, keys[order], frequencies[order], lengths)
 
 
 def compile_bm25(documents: Sequence[Sequence[str]], *, floored: bool = True) -> Bm25:
-    """Compute BM25 statistics of documents and compile them for look-up.
+    """Compile BM25 statistics.
 
     Parameters
     ----------
@@ -235,23 +240,10 @@ def compile_bm25(documents: Sequence[Sequence[str]], *, floored: bool = True) ->
     Examples
     --------
     >>> index = compile_bm25([["refund", "money"], ["late", "parcel"], ["broken", "screen"]])
-    >>> index.scores(["refund", "please"], np.arange(3)).round(2).tolist()
+    >>> [round(score, 2) for score in index.scores(["refund", "please"], range(3))]
     [0.08, 0.0, 0.0]
     """
-    if not documents:
-        raise InvalidInputError("BM25 needs at least one document")
-    n = len(documents)
-    vocabulary: dict[str, int] = {}
-    counts: Counter[int] = Counter()
-    for number, document in enumerate(documents):
-        for word in document:
-            counts[vocabulary.setdefault(word, len(vocabulary)) * n + number] += 1
-    sentinel = len(vocabulary) * n
-    keys = np.fromiter((*counts.keys(), sentinel), np.int64, len(counts) + 1)
-    frequencies = np.fromiter((*counts.values(), 0), np.int32, len(counts) + 1)
-    order = keys.argsort()
-    lengths = np.array([len(document) for document in documents], dtype=np.int64)
-    return _weigh(vocabulary, keys[order], frequencies[order], lengths, floored=floored)
+    return count_words(documents).compiled(floored=floored)
 
 
 def okapi_idf(spread: IntArray, n_documents: int, *, floored: bool) -> FloatArray:
@@ -282,36 +274,3 @@ def okapi_idf(spread: IntArray, n_documents: int, *, floored: bool) -> FloatArra
     mean = float(present.mean()) if present.size else 0.0
     idf = np.where(idf < 0.0, EPSILON * mean, idf)
     return np.maximum(idf, 0.5 * np.log1p(ratio)) if floored else idf
-
-
-def _weigh(
-    vocabulary: Mapping[str, int],
-    keys: IntArray,
-    frequencies: IntArray,
-    lengths: IntArray,
-    *,
-    floored: bool,
-) -> Bm25:
-    n = len(lengths)
-    word_of, document_of = np.divmod(keys[:-1], n)
-    count = frequencies[:-1]
-    spread = np.bincount(word_of[count > 0], minlength=len(vocabulary))
-    idf = okapi_idf(spread, n, floored=floored)
-    norm = K1 * (1.0 - B + B * lengths / max(float(lengths.mean()), 1e-12))
-    weights = idf[word_of] * count * (K1 + 1.0) / (count + norm[document_of])
-    table = None
-    if len(vocabulary) * n <= _LARGEST_TABLE:
-        table = np.zeros((len(vocabulary), n))
-        table[word_of, document_of] = weights
-    return Bm25(
-        vocabulary=vocabulary,
-        idf=idf,
-        unknown_idf=float(okapi_idf(np.zeros(1, dtype=int), n, floored=floored)[0]),
-        keys=keys,
-        weights=np.append(weights, 0.0),
-        frequencies=frequencies,
-        lengths=lengths,
-        floored=floored,
-        costs=idf.tolist(),
-        table=table,
-    )

@@ -77,8 +77,15 @@ def stems_of(texts: Iterable[str]) -> dict[str, str]:
     dict of str to str
         Lower-case word to its stem.
     """
-    raw = {word for text in texts for word in _split(text)}
-    return {word: stem(word) for word in raw}
+    found: dict[str, str] = {}
+    known: dict[str, str] = {}
+    for text in texts:
+        for word in _split(text):
+            if word not in known:
+                cut = stem(word)
+                # One object per stem: tables are searched faster by what they hold themselves.
+                known[word] = found.setdefault(cut, cut)
+    return known
 
 
 def _split(text: str) -> list[str]:

@@ -129,7 +129,12 @@ def rank_batch(scorer: HybridScorer, queries: Sequence[str], embeddings: FloatAr
         head,
         nearest,
         prototype,
-        scorer.keyword.scores_many(stems, routes),
+        np.array(
+            [
+                scorer.keyword.scores(query, own)
+                for query, own in zip(stems, routes.tolist(), strict=True)
+            ]
+        ),
         _fired(scorer, queries, routes),
         scorer.weights,
         complete,

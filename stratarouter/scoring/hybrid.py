@@ -12,7 +12,7 @@ from stratarouter.index.flat import FlatIndex, top_k
 from stratarouter.scoring.candidates import RankedCandidates
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping
 
     from stratarouter.algorithms.bm25 import Bm25
     from stratarouter.algorithms.fusion import FusionWeights
@@ -128,7 +128,7 @@ class HybridScorer:
             head,
             nearest.tolist(),
             prototype.tolist(),
-            self.keyword.scores(stems, rows).tolist(),
+            self.keyword.scores(stems, routes),
             self.pattern.scores(query, routes),
             self.weights,
             len(routes) == self.n_routes,
@@ -162,15 +162,15 @@ class HybridScorer:
         """
         return self.rank(query, embedding, breadth=breadth, with_route=with_route).scored()
 
-    def without(self, rows: IntArray, texts: Iterable[tuple[int, Sequence[str]]]) -> HybridScorer:
+    def without(self, rows: IntArray, keyword: Bm25) -> HybridScorer:
         """Return a scorer that never saw some of the examples, and has no head.
 
         Parameters
         ----------
         rows : IntArray
             Rows of the vectors to leave out; every route must keep one.
-        texts : iterable of (int, sequence of str)
-            Route and words of each example to leave out.
+        keyword : Bm25
+            The routes' words without those of the examples.
 
         Returns
         -------
@@ -179,7 +179,7 @@ class HybridScorer:
         """
         return HybridScorer(
             self.semantic.without(rows),
-            self.keyword.without(texts),
+            keyword,
             self.pattern,
             self.weights,
             self.max_candidates,

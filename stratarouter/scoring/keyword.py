@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stratarouter.algorithms.bm25 import Bm25, compile_bm25
+from stratarouter.algorithms.bm25 import count_words
 from stratarouter.algorithms.names import readable_name
 from stratarouter.algorithms.tokenize import words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from stratarouter.algorithms.bm25 import Bm25, WordCounts
     from stratarouter.types import Route
 
-__all__ = ["KEYWORD_EMPHASIS", "compile_keywords", "route_texts", "route_words"]
+__all__ = ["KEYWORD_EMPHASIS", "compile_keywords", "count_keywords", "route_texts", "route_words"]
 
 KEYWORD_EMPHASIS = 3
 """How often a keyword counts: its owner vouches for it, words of examples may be accidental."""
@@ -34,7 +35,25 @@ def compile_keywords(routes: Sequence[Route], stems: Mapping[str, str] | None = 
     Bm25
         Document ``i`` is route ``i``.
     """
-    return compile_bm25([route_words(route, stems) for route in routes])
+    return count_keywords(routes, stems).compiled()
+
+
+def count_keywords(routes: Sequence[Route], stems: Mapping[str, str] | None = None) -> WordCounts:
+    """Count the words of routes, one document per route.
+
+    Parameters
+    ----------
+    routes : sequence of Route
+        At least one route.
+    stems : mapping of str to str, optional
+        Stems of known words; they change the time only.
+
+    Returns
+    -------
+    WordCounts
+        Document ``i`` is route ``i``.
+    """
+    return count_words([route_words(route, stems) for route in routes])
 
 
 def route_texts(route: Route) -> tuple[str, ...]:

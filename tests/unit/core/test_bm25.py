@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stratarouter.algorithms.bm25 import K1, B, compile_bm25, okapi_idf
+from stratarouter.algorithms.bm25 import K1, B, compile_bm25, count_words, okapi_idf
 from stratarouter.errors import InvalidInputError
 
 WORDS = st.sampled_from(["a", "b", "c", "d", "e"])
@@ -17,10 +17,10 @@ DOCUMENTS = st.lists(st.lists(WORDS, max_size=8), min_size=1, max_size=6)
 
 
 def test_a_word_of_one_document_scores_only_there() -> None:
-    scores = compile_bm25([["refund"], ["parcel"], ["login"]]).scores(["parcel"], np.arange(3))
+    scores = compile_bm25([["refund"], ["parcel"], ["login"]]).scores(["parcel"], range(3))
 
     assert scores[1] > 0.0
-    assert scores[[0, 2]].tolist() == [0.0, 0.0]
+    assert [scores[0], scores[2]] == [0.0, 0.0]
 
 
 def test_the_weight_of_a_posting_is_the_published_formula() -> None:
@@ -30,15 +30,15 @@ def test_the_weight_of_a_posting_is_the_published_formula() -> None:
     mean_length = (3 + 1 + 4) / 3
     expected = idf * 2 * (K1 + 1) / (2 + K1 * (1 - B + B * 3 / mean_length))
 
-    contribution = index.contributions(index.word_ids(["a"]), np.array([0]))
+    contribution = index.contributions(["a"], 0)
 
-    assert contribution.item() == pytest.approx(expected, rel=1e-12)
+    assert contribution[0] == pytest.approx(expected, rel=1e-12)
 
 
 def test_repeats_in_the_query_count_each_time() -> None:
     index = compile_bm25([["a", "b"], ["c"], ["d"]])
-    once = index.contributions(index.word_ids(["a"]), np.arange(3)).sum(axis=0)
-    twice = index.contributions(index.word_ids(["a", "a"]), np.arange(3)).sum(axis=0)
+
+    once, twice = (sum(index.contributions(query, 0)) for query in (["a"], ["a", "a"]))
 
     assert twice == pytest.approx(2 * once)
 
@@ -46,7 +46,7 @@ def test_repeats_in_the_query_count_each_time() -> None:
 def test_an_unknown_word_lowers_the_score() -> None:
     index = compile_bm25([["refund", "money"], ["late", "parcel"]])
     known, mixed = (
-        index.scores(query, np.arange(2))[0] for query in (["refund"], ["refund", "unicorn"])
+        index.scores(query, range(2))[0] for query in (["refund"], ["refund", "unicorn"])
     )
 
     assert 0.0 < mixed < known
@@ -55,16 +55,16 @@ def test_an_unknown_word_lowers_the_score() -> None:
 def test_a_query_without_known_words_scores_nothing() -> None:
     index = compile_bm25([["a"], ["b"]])
 
-    assert index.scores(["z", "y"], np.arange(2)).tolist() == [0.0, 0.0]
-    assert index.scores([], np.arange(2)).tolist() == [0.0, 0.0]
+    assert index.scores(["z", "y"], range(2)) == [0.0, 0.0]
+    assert index.scores([], range(2)) == [0.0, 0.0]
 
 
 def test_a_document_without_words_scores_nothing() -> None:
-    assert compile_bm25([[], ["a"]]).scores(["a"], np.arange(2))[0] == 0.0
+    assert compile_bm25([[], ["a"]]).scores(["a"], range(2))[0] == 0.0
 
 
 def test_documents_without_any_word_are_allowed() -> None:
-    assert compile_bm25([[], []]).scores(["a"], np.arange(2)).tolist() == [0.0, 0.0]
+    assert compile_bm25([[], []]).scores(["a"], range(2)) == [0.0, 0.0]
 
 
 def test_no_document_is_refused() -> None:
@@ -84,9 +84,9 @@ def test_the_floor_makes_every_idf_positive(n_documents: int) -> None:
 def test_scores_stay_below_the_bound_of_the_query(
     documents: list[list[str]], query: list[str]
 ) -> None:
-    scores = compile_bm25(documents).scores(query, np.arange(len(documents)))
+    scores = compile_bm25(documents).scores(query, range(len(documents)))
 
-    assert ((scores >= 0.0) & (scores < 1.0)).all()
+    assert all(0.0 <= score < 1.0 for score in scores)
 
 
 @given(DOCUMENTS, st.lists(WORDS, min_size=1, max_size=4))
@@ -94,8 +94,8 @@ def test_a_document_is_scored_alike_among_any_others(
     documents: list[list[str]], query: list[str]
 ) -> None:
     index = compile_bm25(documents)
-    together = index.scores(query, np.arange(len(documents)))
-    alone = [index.scores(query, np.array([number])).item() for number in range(len(documents))]
+    together = index.scores(query, range(len(documents)))
+    alone = [index.scores(query, [number])[0] for number in range(len(documents))]
 
     assert together == pytest.approx(alone, abs=1e-12)
 
@@ -115,17 +115,17 @@ def test_without_equals_statistics_of_what_is_left(data: st.DataObject) -> None:
         for text in compress(document, removed[number])
     ]
     for floored in (True, False):
-        reduced = compile_bm25(everything, floored=floored).without(gone)
+        counts = count_words(everything).without(gone)
+        reduced = counts.compiled(floored=floored)
         anew = compile_bm25(left, floored=floored)
         query = ["a", "b", "b", "c", "d", "e", "z"]
-        numbers = np.arange(len(texts))
-        assert reduced.lengths.tolist() == anew.lengths.tolist()
+        numbers = range(len(texts))
+        assert counts.lengths.tolist() == count_words(left).lengths.tolist()
         assert reduced.unknown_idf == pytest.approx(anew.unknown_idf)
-        raw = [
-            index.contributions(index.word_ids(query), numbers).sum(axis=0)
-            for index in (reduced, anew)
-        ]
-        assert raw[0] == pytest.approx(raw[1], abs=1e-12)
+        for number in numbers:
+            assert reduced.contributions(query, number) == pytest.approx(
+                anew.contributions(query, number), abs=1e-12
+            )
         if floored:
             assert reduced.scores(query, numbers) == pytest.approx(
                 anew.scores(query, numbers), abs=1e-12
@@ -133,9 +133,9 @@ def test_without_equals_statistics_of_what_is_left(data: st.DataObject) -> None:
 
 
 def test_without_leaves_the_original_alone() -> None:
-    index = compile_bm25([["a", "b"], ["c"]])
-    before = index.scores(["a"], np.arange(2)).tolist()
+    counts = count_words([["a", "b"], ["c"]])
+    before = counts.compiled().scores(["a"], range(2))
 
-    index.without([(0, ["a"])])
+    counts.without([(0, ["a"])])
 
-    assert index.scores(["a"], np.arange(2)).tolist() == before
+    assert counts.compiled().scores(["a"], range(2)) == before

@@ -24,6 +24,7 @@ from stratarouter.persistence import load_snapshot
 from stratarouter.route_vectors import encode_routes
 from stratarouter.scoring.candidates import ScoredCandidates
 from stratarouter.scoring.hybrid import HybridScorer
+from stratarouter.scoring.keyword import count_keywords
 from stratarouter.testing import sample_routes
 from stratarouter.training import HeadKind, train_head
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from stratarouter.algorithms.bm25 import Bm25
     from stratarouter.types import IntArray
 
 ENCODER = HashingEncoder(128)
@@ -66,7 +68,8 @@ def prepared(routes: Sequence[Route], max_candidates: int = 10) -> tuple[HybridS
         owners += [number] * len(entry.route.examples)
         start += len(entry.vectors)
     training = training_rows(scorer, entries)
-    return scorer, Examples(training, texts, np.array(rows, dtype=int), np.array(owners, dtype=int))
+    counts = count_keywords(routes)
+    return scorer, Examples(training, texts, np.array(rows), np.array(owners), counts)
 
 
 def outcomes_of(routes: Sequence[Route]) -> list[Outcome]:
@@ -232,7 +235,8 @@ def test_one_example_beside_a_description_or_a_readable_id_is_routed_by_that(rai
 
 def test_no_examples_give_no_outcomes() -> None:
     scorer, examples = prepared(sample_routes())
-    empty = Examples(examples.training, [], np.array([], dtype=int), np.array([], dtype=int))
+    nothing = np.array([], dtype=int)
+    empty = Examples(examples.training, [], nothing, nothing, examples.counts)
 
     assert cross_fit(scorer, empty, seed=0) == ([], None)
     assert cross_fit(scorer, empty, seed=0, kind=KINDS[0]) == ([], None)
@@ -295,9 +299,9 @@ class Watched(HybridScorer):
         self.owners = owners
         self.taken: list[IntArray] = []
 
-    def without(self, rows: IntArray, texts: Iterable[tuple[int, Sequence[str]]]) -> HybridScorer:
+    def without(self, rows: IntArray, keyword: Bm25) -> HybridScorer:
         self.taken.append(np.bincount(self.owners[rows], minlength=self.n_routes))
-        return super().without(rows, texts)
+        return super().without(rows, keyword)
 
 
 @pytest.mark.parametrize(

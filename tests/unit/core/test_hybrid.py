@@ -12,7 +12,12 @@ from stratarouter.algorithms.heads import SKETCH_WIDTH, LinearHead, sketch_words
 from stratarouter.algorithms.tokenize import words
 from stratarouter.scoring.candidates import ScoredCandidates
 from stratarouter.scoring.hybrid import HybridScorer
-from stratarouter.scoring.keyword import KEYWORD_EMPHASIS, compile_keywords, route_words
+from stratarouter.scoring.keyword import (
+    KEYWORD_EMPHASIS,
+    compile_keywords,
+    count_keywords,
+    route_words,
+)
 from stratarouter.scoring.pattern import PatternScorer
 from stratarouter.scoring.semantic import SemanticScorer
 from stratarouter.types import Route
@@ -91,7 +96,7 @@ def test_a_keyword_makes_its_route_score_higher() -> None:
     mentioned = Route("b", examples=["late refund"])
     index = compile_keywords([with_keyword, mentioned])
 
-    scores = index.scores(["refund"], np.arange(2))
+    scores = index.scores(["refund"], range(2))
 
     assert scores[0] > scores[1] > 0.0
 
@@ -163,7 +168,7 @@ def test_scores_equal_the_components_one_route_at_a_time(
         own = VECTORS[OFFSETS[number] : OFFSETS[number + 1]]
         centre = own.sum(axis=0) / np.linalg.norm(own.sum(axis=0))
         nearest, prototype = float((own @ embedding).max()), float(centre @ embedding)
-        keyword = float(keywords.scores(words(query), np.array([number]))[0])
+        keyword = float(keywords.scores(words(query), [number])[0])
         fired = patterns.scores(query, [number])
         head_score = 0.0
         if head is not None:
@@ -325,9 +330,8 @@ def test_a_scorer_without_examples_equals_one_that_never_had_them(
 ) -> None:
     scorer = make_scorer(weights=LEARNED, head=head)
 
-    reduced = scorer.without(
-        np.array([1, 2]), [(0, words("pay the bill")), (1, words("my parcel"))]
-    )
+    counts = count_keywords(ROUTES).without([(0, words("pay the bill")), (1, words("my parcel"))])
+    reduced = scorer.without(np.array([1, 2]), counts.compiled())
 
     left = [replace_examples(ROUTES[0], "my invoice"), replace_examples(ROUTES[1], "the delivery")]
     rebuilt = HybridScorer(

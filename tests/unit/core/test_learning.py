@@ -15,6 +15,7 @@ from stratarouter.config import RouterConfig
 from stratarouter.crossfit import Examples, cross_fit
 from stratarouter.learning import BuildReport, Verdict, learn
 from stratarouter.route_vectors import RouteVectors
+from stratarouter.scoring.keyword import count_keywords
 from stratarouter.training import head_cost_s, train_head
 from stratarouter.weighing import learn_weights, log_losses
 from tests.learned_routers import (
@@ -44,7 +45,8 @@ def parts_of(router: Router, folder: Path) -> tuple[Snapshot, Examples]:
     entries = entries_of(snapshot)
     texts = [text for entry in entries for text in entry.route.examples]
     training = training_rows(snapshot.scorer, entries)
-    return snapshot, Examples(training, texts, np.arange(len(texts)), training.routes)
+    counts = count_keywords(snapshot.routes)
+    return snapshot, Examples(training, texts, np.arange(len(texts)), training.routes, counts)
 
 
 # The choice --------------------------------------------------------------------------------------
@@ -254,7 +256,13 @@ def test_learning_leaves_the_scorer_as_it_was() -> None:
 
     learned = learn(
         scorer,
-        Examples(training, texts, np.arange(len(texts)), training.routes),
+        Examples(
+            training,
+            texts,
+            np.arange(len(texts)),
+            training.routes,
+            count_keywords([entry.route for entry in entries]),
+        ),
         RouterConfig(dimension=DIMENSION),
     )
 
