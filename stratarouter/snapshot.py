@@ -121,7 +121,7 @@ class Snapshot:
             semantic=scored.semantic(place),
             keyword=scored.keyword[place],
             pattern=0.0 if scored.pattern is None else scored.pattern[place],
-            total=scored.total[place],
+            total=min(scored.total[place], 1.0),
             confidence=confidence.override
             if overridden
             else confidence.confidence(scored.log_odds(place), scored.similarity(place)),

@@ -125,21 +125,23 @@ class FusionWeights:
         Returns
         -------
         list of float, in [0, 1]
-            Totals.
+            Totals; rounding in float32 can carry those of equal vectors a little above 1.
         """
         near, mean, word = self.nearest, self.prototype, self.keyword
-        if mean > 0.0:
-            parts = [
-                near * (max(0.0, n)) + mean * (max(0.0, p))
-                for n, p in zip(nearest, prototype, strict=True)
+        if head is None:
+            total = [
+                near * (n if n > 0.0 else 0.0) + mean * (p if p > 0.0 else 0.0) + word * k
+                for n, p, k in zip(nearest, prototype, keyword, strict=True)
             ]
         else:
-            parts = [near * n if n > 0.0 else 0.0 for n in nearest]
-        if head is not None:
             learned = self.head
-            parts = [part + learned * h for part, h in zip(parts, head, strict=True)]
-        most = self.semantic
-        total = [(min(most, part)) + word * k for part, k in zip(parts, keyword, strict=True)]
+            total = [
+                near * (n if n > 0.0 else 0.0)
+                + mean * (p if p > 0.0 else 0.0)
+                + word * k
+                + learned * h
+                for n, p, k, h in zip(nearest, prototype, keyword, head, strict=True)
+            ]
         if pattern is not None:
             fired = self.pattern
             total = [t + fired * p * (1.0 - t) for t, p in zip(total, pattern, strict=True)]

@@ -19,6 +19,9 @@ _WORD = re.compile(
 # The same for ASCII in lower case, in half the time.
 _ASCII_WORD = re.compile(r"[a-z0-9]+(?:'[a-z]+)*")
 
+# Where nothing but letters and digits makes words, a table and a split take a third of the time.
+_BLANKS = "".join(chr(code) if chr(code).isalnum() else " " for code in range(128))
+
 _SHORTEST_INFLECTED = 4
 _SHORTEST_STEM = 3
 # The first that fits is cut; "ss" stands before "s" so that "address" keeps its end.
@@ -90,7 +93,8 @@ def stems_of(texts: Iterable[str]) -> dict[str, str]:
 
 def _split(text: str) -> list[str]:
     if text.isascii():
-        return _ASCII_WORD.findall(text.lower())
+        text = text.lower()
+        return _ASCII_WORD.findall(text) if "'" in text else text.translate(_BLANKS).split()
     text = unicodedata.normalize("NFKC", text).replace("’", "'")
     return _WORD.findall(text.casefold())
 
