@@ -141,6 +141,8 @@ class HybridScorer:
         How many routes are scored in full.
     head : LinearHead, optional
         Learned head; it also finds the candidates.
+    index : VectorIndex, optional
+        Searches the routes' mean directions; None searches them exactly.
     """
 
     __slots__ = (
@@ -163,10 +165,13 @@ class HybridScorer:
         weights: FusionWeights,
         max_candidates: int,
         head: LinearHead | None = None,
+        index: VectorIndex | None = None,
     ) -> None:
+        if index is None:
+            index = FlatIndex(prototypes(semantic.vectors, semantic.offsets))
         self.semantic = semantic
-        self.prototypes = prototypes(semantic.vectors, semantic.offsets)
-        self.index: VectorIndex = FlatIndex(self.prototypes)
+        self.index = index
+        self.prototypes = index.matrix
         self.keyword = keyword
         self.pattern = pattern
         self.weights = weights
@@ -253,7 +258,13 @@ class HybridScorer:
             It shares everything else.
         """
         return HybridScorer(
-            self.semantic, self.keyword, self.pattern, weights, self.max_candidates, head
+            self.semantic,
+            self.keyword,
+            self.pattern,
+            weights,
+            self.max_candidates,
+            head,
+            self.index,
         )
 
     def _scored(  # noqa: PLR0917 -- private and called on the hot path
