@@ -132,6 +132,8 @@ def load_snapshot(folder: str | Path) -> Snapshot:
         If there is no saved router.
     CorruptSaveError
         If it is damaged, incomplete, or of a newer format.
+    MissingExtraError
+        If its settings ask for an HNSW index and faiss is not installed.
     """
     root = Path(folder)
     manifest = _read_manifest(root)
