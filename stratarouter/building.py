@@ -11,6 +11,7 @@ from stratarouter.algorithms.fusion import FusionWeights
 from stratarouter.algorithms.tokenize import stems_of, words
 from stratarouter.crossfit import Examples
 from stratarouter.errors import ConfigurationError, NoRoutesError, nearest_name_hint
+from stratarouter.indexing import indexed
 from stratarouter.learning import learn
 from stratarouter.route_vectors import RouteVectors, encoded_texts
 from stratarouter.scoring.hybrid import HybridScorer
@@ -52,7 +53,7 @@ def build_snapshot(
     entries : sequence of RouteVectors
         Routes in their order, with vectors of one width.
     config : RouterConfig
-        Settings.
+        Settings; among them how candidates are searched.
     encoder_id : str
         Identity of the encoder of the vectors.
     version : int
@@ -73,9 +74,14 @@ def build_snapshot(
         If the fallback route is not among the routes.
     InvalidPatternError
         If a pattern is not usable.
+    MissingExtraError
+        If the settings ask for an HNSW index and faiss is not installed.
     """
     scorer = assemble(entries, config, earlier)
     learned = learn(scorer, _examples(scorer, entries), config)
+    index = None
+    if learned.head is None:
+        scorer, index = indexed(scorer, config)
     return Snapshot(
         version=version,
         config=config,
@@ -84,7 +90,7 @@ def build_snapshot(
         confidence=learned.verdict.confidence,
         built=learned.verdict,
         plain=learned.plain,
-        report=learned.report,
+        report=replace(learned.report, index=index),
         routes=tuple(entry.route for entry in entries),
         aligned=tuple(entry.aligned for entry in entries),
         thresholds=thresholds_of([entry.route for entry in entries], config),
@@ -169,14 +175,14 @@ def _cues(route: Route) -> tuple[object, ...]:
 
 def _with_cues(scorer: HybridScorer, routes: Sequence[Route]) -> HybridScorer:
     """Return a scorer over the same examples with the keywords and patterns of today."""
-    return HybridScorer(
-        scorer.semantic,
-        compile_keywords(routes),
-        PatternScorer(routes, scorer.pattern),
-        scorer.weights,
-        scorer.max_candidates,
-        scorer.head,
+    stems = _stems(routes)
+    return scorer.with_cues(
+        compile_keywords(routes, stems), PatternScorer(routes, scorer.pattern), stems
     )
+
+
+def _stems(routes: Sequence[Route]) -> dict[str, str]:
+    return stems_of(text for route in routes for text in route_texts(route))
 
 
 def _relearned_later(
@@ -232,7 +238,7 @@ def assemble(
     vectors = np.ascontiguousarray(np.concatenate([entry.vectors for entry in entries]))
     vectors.setflags(write=False)
     offsets = np.append(0, np.cumsum([len(entry.vectors) for entry in entries]))
-    stems = stems_of(text for route in routes for text in route_texts(route))
+    stems = _stems(routes)
     return HybridScorer(
         SemanticScorer(vectors, offsets),
         compile_keywords(routes, stems),

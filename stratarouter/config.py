@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeAlias
 
@@ -52,9 +51,11 @@ class RouterConfig:
     fallback_route: str | None = None
     """Registered route to name when nothing is sure enough; None names no route."""
     index_type: IndexType = "auto"
-    """Candidate search; only the exact "flat" search is built so far, which "auto" takes."""
+    """Candidate search where no head is learned: exact ("flat"), or in a graph that misses few
+    ("hnsw", extra ``faiss``). "auto" builds the graph for thousands of routes, if it misses fewer
+    than 1 %. After a change of routes the search is exact until the next build."""
     m: int = 16
-    """Neighbours per node of an HNSW index."""
+    """Neighbours per node of an HNSW index, >= 2."""
     ef_construction: int = 200
     """Breadth of the search while building an HNSW index."""
     ef_search: int = 50
@@ -73,8 +74,10 @@ class RouterConfig:
     """Seed of everything that samples; equal inputs and seeds give equal routers."""
 
     def __post_init__(self) -> None:
-        for name in ("dimension", "top_k", "max_candidates", "m", "ef_construction", "ef_search"):
+        for name in ("dimension", "top_k", "max_candidates", "ef_construction", "ef_search"):
             _require_whole_number(name, getattr(self, name), least=1)
+        # With a single neighbour per node there would be no graph to walk.
+        _require_whole_number("m", self.m, least=2)
         _require_whole_number("seed", self.seed, least=0)
         for name in ("threshold", "rule_weight"):
             _require_range(name, getattr(self, name), 1.0)
@@ -93,11 +96,6 @@ class RouterConfig:
         if self.index_type not in ("auto", "flat", "hnsw"):
             raise ConfigurationError(
                 f"index_type must be 'auto', 'flat' or 'hnsw', got {self.index_type!r}"
-            )
-        if self.index_type == "hnsw":
-            warnings.warn(
-                "index_type='hnsw' is not available yet; the exact flat search is used",
-                stacklevel=3,
             )
 
     @property

@@ -187,7 +187,8 @@ class RouteEditor:
     def build_index(self, embeddings: Any | None = None, *, encoder_id: str | None = None) -> None:
         """Build the router, and fit its confidence on the routes' own examples.
 
-        What `fit` and `certify` set earlier is gone: fit and certify again after a build.
+        What `fit` and `certify` set earlier is gone: fit and certify again after a build. It also
+        chooses how candidates are found, see `RouterConfig.index_type`; `build_report` says so.
 
         Parameters
         ----------
@@ -211,6 +212,8 @@ class RouteEditor:
             If `encoder_id` is not that of the router's encoder.
         ConfigurationError
             If the fallback route is not registered.
+        MissingExtraError
+            If the settings ask for an HNSW index and faiss is not installed.
         """
         self._registry.build(embeddings, encoder_id)
 

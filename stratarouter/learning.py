@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from stratarouter.algorithms.heads import LinearHead
     from stratarouter.config import RouterConfig
     from stratarouter.crossfit import Examples
+    from stratarouter.index.choosing import IndexReport
     from stratarouter.scoring.hybrid import HybridScorer
     from stratarouter.types import FloatArray
 
@@ -111,6 +112,8 @@ class BuildReport:
     """Cross-fitted accuracy per head that was tried, in [0, 1]."""
     skipped: tuple[str, ...]
     """Heads whose estimated time was over the budget."""
+    index: IndexReport | None = None
+    """What finds the candidates; None where a learned head does."""
 
     def __str__(self) -> str:
         tried = ", ".join(
@@ -122,6 +125,8 @@ class BuildReport:
             parts.append(f"cross-fitted on {self.n_outcomes} examples: {tried}")
         if self.skipped:
             parts.append(f"over the time budget: {', '.join(self.skipped)}")
+        if self.index is not None:
+            parts.append(f"index: {self.index}")
         return "; ".join(parts)
 
 

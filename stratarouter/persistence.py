@@ -29,6 +29,7 @@ from stratarouter.errors import (
     NoRoutesError,
     SaveNotFoundError,
 )
+from stratarouter.indexing import breadth_of, indexed_again
 from stratarouter.learning import Verdict
 from stratarouter.route_vectors import RouteVectors, encoded_texts
 from stratarouter.snapshot import Snapshot
@@ -131,6 +132,8 @@ def load_snapshot(folder: str | Path) -> Snapshot:
         If there is no saved router.
     CorruptSaveError
         If it is damaged, incomplete, or of a newer format.
+    MissingExtraError
+        If its settings ask for an HNSW index and faiss is not installed.
     """
     root = Path(folder)
     manifest = _read_manifest(root)
@@ -141,7 +144,7 @@ def load_snapshot(folder: str | Path) -> Snapshot:
         entries = _entries(
             routes, manifest.part("aligned", list), vectors, offsets, config.dimension
         )
-        scorer = assemble(entries, config)
+        scorer = indexed_again(assemble(entries, config), manifest.body["breadth"], config)
         used, built, plain = (
             Verdict.from_dict(manifest.part(name, dict)) for name in ("used", "built", "plain")
         )
@@ -234,6 +237,7 @@ def _manifest_bytes(snapshot: Snapshot, digests: dict[str, str]) -> bytes:
         "plain": snapshot.plain.to_dict(),
         "head": _head_fields(snapshot.scorer.head),
         "head_stale": snapshot.head_stale,
+        "breadth": breadth_of(snapshot.scorer),
         "thresholds": list(snapshot.thresholds),
         "sha256": digests,
     }

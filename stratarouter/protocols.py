@@ -44,6 +44,11 @@ class Encoder(Protocol):
 class VectorIndex(Protocol):
     """Finds the rows of a matrix that are most similar to a vector."""
 
+    @property
+    def matrix(self) -> FloatArray:
+        """The rows that are searched, shape (n, d)."""
+        ...
+
     def search(self, embedding: FloatArray, k: int) -> tuple[IntArray, FloatArray]:
         """Return the `k` most similar rows.
 

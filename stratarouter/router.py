@@ -230,15 +230,14 @@ class Router(RouteTuner):
 
     @classmethod
     def load(cls, folder: str | Path, *, encoder: Any | None = None) -> Router:
-        """Read a saved router; encodes nothing.
+        """Read a saved router; encodes nothing, but builds a search graph anew if it had one.
 
         Parameters
         ----------
         folder : str or Path
             Folder that `save` wrote.
         encoder : Encoder, optional
-            The encoder that the router was built with; needed to route text. The default
-            `HashingEncoder` need not be passed.
+            Encoder of the build, needed to route text unless it is the default `HashingEncoder`.
 
         Returns
         -------
@@ -255,6 +254,8 @@ class Router(RouteTuner):
             If `encoder` is not the one that the router was built with.
         DimensionMismatchError
             If `encoder` goes by the right name but has another width.
+        MissingExtraError
+            If its settings ask for an HNSW index and faiss is not installed.
         """
         from stratarouter.persistence import load_snapshot
 

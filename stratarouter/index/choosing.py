@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from stratarouter.protocols import VectorIndex
     from stratarouter.types import FloatArray
 
-__all__ = ["IndexReport", "choose_index"]
+__all__ = ["IndexReport", "choose_index", "may_choose_graph"]
 
 # Measured with sentence embeddings of width 384, one thread, the two searched by turns; how many
 # times faster the graph is, and its recall at 10:
@@ -56,6 +56,12 @@ class IndexReport:
     """Breadth of a search in the graph; None for the exact product."""
     reason: str
     """Why this one, in a few words."""
+
+    def __str__(self) -> str:
+        quality = (
+            "" if self.kind == "flat" else f" at breadth {self.ef_search}, {self.recall:.2%} found"
+        )
+        return f"{self.kind}{quality} ({self.reason})"
 
 
 def choose_index(
@@ -110,6 +116,26 @@ def choose_index(
         if recall >= _LEAST_RECALL:
             return _graph(index, config, recall, "fastest at this size")
     return _flat(matrix, config, f"the graph finds only {recall:.1%}")
+
+
+def may_choose_graph(n_rows: int, config: RouterConfig) -> bool:
+    """Say whether `choose_index` would look at a graph, so that probes are worth making.
+
+    Parameters
+    ----------
+    n_rows : int
+        Number of rows.
+    config : RouterConfig
+        Settings.
+
+    Returns
+    -------
+    bool
+        False where the exact product is sure to be taken.
+    """
+    return config.index_type == "hnsw" or (
+        config.index_type == "auto" and any(_breadths(n_rows, config))
+    )
 
 
 def _breadths(n_rows: int, config: RouterConfig) -> Iterator[int]:

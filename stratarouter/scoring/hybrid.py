@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import insort
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -43,6 +43,8 @@ class HybridScorer:
         How many routes are scored in full.
     head : LinearHead, optional
         Learned head; it also finds the candidates.
+    index : VectorIndex, optional
+        Searches the routes' mean directions; None searches them exactly.
     stems : mapping of str to str, optional
         Stems of known words; they change the time only.
     """
@@ -68,10 +70,11 @@ class HybridScorer:
         weights: FusionWeights,
         max_candidates: int,
         head: LinearHead | None = None,
+        index: VectorIndex | None = None,
         stems: Mapping[str, str] | None = None,
     ) -> None:
         self.semantic = semantic
-        self.index: VectorIndex = FlatIndex(semantic.prototypes)
+        self.index: VectorIndex = FlatIndex(semantic.prototypes) if index is None else index
         self.keyword = keyword
         self.pattern = pattern
         self.weights = weights
@@ -201,12 +204,45 @@ class HybridScorer:
         HybridScorer
             It shares everything else.
         """
-        return HybridScorer(
-            self.semantic,
-            self.keyword,
-            self.pattern,
-            weights,
-            self.max_candidates,
-            head,
-            self.stems,
-        )
+        return self._with(weights=weights, head=head)
+
+    def with_index(self, index: VectorIndex) -> HybridScorer:
+        """Return a scorer of the same routes that finds its candidates otherwise.
+
+        Parameters
+        ----------
+        index : VectorIndex
+            Index over the routes' mean directions.
+
+        Returns
+        -------
+        HybridScorer
+            It shares everything else.
+        """
+        return self._with(index=index)
+
+    def with_cues(
+        self, keyword: Bm25, pattern: PatternScorer, stems: Mapping[str, str]
+    ) -> HybridScorer:
+        """Return a scorer of the same examples with other keywords and patterns.
+
+        Parameters
+        ----------
+        keyword : Bm25
+            The routes' words.
+        pattern : PatternScorer
+            The routes' patterns.
+        stems : mapping of str to str
+            Stems of known words.
+
+        Returns
+        -------
+        HybridScorer
+            It shares everything else.
+        """
+        return self._with(keyword=keyword, pattern=pattern, stems=stems)
+
+    def _with(self, **changes: Any) -> HybridScorer:
+        names = ("semantic", "keyword", "pattern", "weights", "max_candidates", "head", "index")
+        parts = {name: getattr(self, name) for name in (*names, "stems")}
+        return HybridScorer(**{**parts, **changes})

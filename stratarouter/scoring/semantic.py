@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from stratarouter.types import FloatArray, IntArray
 
-__all__ = ["SemanticScorer", "prototypes"]
+__all__ = ["SemanticScorer", "likely_queries", "prototypes"]
 
 _SMALLEST_LENGTH = 1e-6
 # Up to this many rows are copied together for one product; more are read where they are.
@@ -187,3 +187,50 @@ def _means(vectors: FloatArray, offsets: IntArray) -> tuple[FloatArray, FloatArr
         lengths[cancelled] = 0.0
     rows = sums / np.where(cancelled, 1.0, lengths)[:, None]
     return np.ascontiguousarray(rows, dtype=np.float32), lengths
+
+
+def likely_queries(
+    vectors: FloatArray, offsets: IntArray, n_queries: int, rng: np.random.Generator
+) -> FloatArray | None:
+    """Return vectors such as queries of the routes would have, which no route was made of.
+
+    Each is the mean of one route with the deviation of an example from the mean of another. An
+    example itself is nearer to its own mean than a query will be, since the mean contains it.
+
+    Parameters
+    ----------
+    vectors : FloatArray, shape (n, d)
+        Unit rows.
+    offsets : IntArray, shape (r + 1,)
+        Row ranges of the routes.
+    n_queries : int
+        How many vectors, >= 1.
+    rng : numpy.random.Generator
+        Chooses routes and examples.
+
+    Returns
+    -------
+    FloatArray, shape (n_queries, d), or None
+        Unit rows; None if no route has two examples, so that no deviation is known.
+    """
+    counts = np.diff(offsets)
+    telling = np.flatnonzero(counts > 1)
+    if not len(telling):
+        return None
+    homes = rng.integers(len(counts), size=n_queries)
+    owners = rng.choice(telling, n_queries)
+    picked = offsets[owners] + rng.integers(counts[owners])
+    means = np.stack([_mean_of(vectors, offsets, home) for home in homes.tolist()])
+    origins = np.stack([_mean_of(vectors, offsets, owner) for owner in owners.tolist()])
+    # Of m examples the mean moves along with each, and is itself off the mean of all queries.
+    spread = np.sqrt((counts[owners] + 1.0) / (counts[owners] - 1.0))[:, np.newaxis]
+    queries = means + spread * (vectors[picked] - origins)
+    lengths = np.linalg.norm(queries, axis=1, keepdims=True)
+    cancelled = lengths[:, 0] < 1e-6
+    queries[cancelled], lengths[cancelled] = vectors[picked][cancelled], 1.0
+    return np.ascontiguousarray(queries / lengths, dtype=np.float32)
+
+
+def _mean_of(vectors: FloatArray, offsets: IntArray, route: int) -> FloatArray:
+    mean: FloatArray = vectors[int(offsets[route]) : int(offsets[route + 1])].mean(axis=0)
+    return mean

@@ -170,6 +170,13 @@ def test_between_equal_routes_scores_and_confidence_still_agree(n_routes: int) -
     assert n_firm == len(case.texts)
 
 
+@pytest.mark.parametrize("style", STYLES)
+def test_a_batch_searches_the_graph_that_single_queries_search(style: str) -> None:
+    case = make_case(3, 300, style=style, n_queries=100, index_type="hnsw", ef_search=10, m=4)
+
+    check(case, one_by_one(case, 3), case.router.route_batch(case.texts, case.embeddings, 3))
+
+
 # Threads -----------------------------------------------------------------------------------------
 
 

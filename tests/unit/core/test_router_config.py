@@ -40,6 +40,7 @@ def test_settings_cannot_be_changed() -> None:
         {"max_candidates": 1},
         {"fallback_route": "help"},
         {"index_type": "flat"},
+        {"index_type": "hnsw"},
         {"seed": 0},
         {"enable_simd": False, "enable_calibration": False},
     ],
@@ -54,7 +55,7 @@ BAD: dict[str, list[Any]] = {
     "dimension": [0, -1, 1.5, True, "384", None],
     "top_k": [0, True, 2.0],
     "max_candidates": [0, False, None],
-    "m": [0],
+    "m": [0, 1],
     "ef_construction": [0],
     "ef_search": [-3],
     "threshold": [-0.1, 1.2, math.nan, math.inf, "0.5", True, None],
@@ -80,11 +81,6 @@ def test_values_out_of_range_are_refused_by_name(name: str, value: Any) -> None:
 def test_not_both_weights_can_be_zero() -> None:
     with pytest.raises(ConfigurationError, match="cannot both be 0"):
         RouterConfig(dense_weight=0.0, bm25_weight=0.0)
-
-
-def test_an_index_that_is_not_built_yet_warns() -> None:
-    with pytest.warns(UserWarning, match="hnsw"):
-        RouterConfig(index_type="hnsw")
 
 
 @pytest.mark.parametrize(
