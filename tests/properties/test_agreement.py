@@ -177,6 +177,35 @@ def test_a_batch_searches_the_graph_that_single_queries_search(style: str) -> No
     check(case, one_by_one(case, 3), case.router.route_batch(case.texts, case.embeddings, 3))
 
 
+@given(cases())
+@few
+def test_arrays_say_what_the_results_of_a_batch_say(case: Case) -> None:
+    results = case.router.route_batch(case.texts, case.embeddings)
+
+    arrays = case.router.route_batch(case.texts, case.embeddings, as_arrays=True)
+
+    assert len(arrays) == len(results)
+    assert arrays.snapshot_version == case.router.version
+    chosen = arrays.chosen_ids()
+    for place, result in enumerate(results):
+        best = arrays.route_ids[int(arrays.best[place])]
+        if not case.is_firm(place, 1) and best != picked(result):
+            continue
+        confidence = float(arrays.confidence[place])
+        assert confidence == pytest.approx(result.confidence, abs=ROUNDING, rel=0.0)
+        if abs(confidence - result.threshold) > ROUNDING:
+            assert (best, chosen[place]) == (picked(result), result.route_id)
+            assert bool(arrays.accepted[place]) == result.matched
+
+
+def test_no_queries_give_empty_arrays() -> None:
+    case = make_case(5, 4)
+
+    arrays = case.router.route_batch([], np.empty((0, case.embeddings.shape[1])), as_arrays=True)
+
+    assert (len(arrays), arrays.chosen_ids()) == (0, [])
+
+
 # Threads -----------------------------------------------------------------------------------------
 
 
