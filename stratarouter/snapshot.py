@@ -116,5 +116,7 @@ class Snapshot:
             total=float(scored.total[place]),
             confidence=confidence.override
             if overridden
-            else confidence.confidence(scored.log_odds(place), scored.similarity(place)),
+            else confidence.confidence(
+                scored.log_odds(place), scored.similarity(place), int(scored.routes[place])
+            ),
         )

@@ -19,7 +19,8 @@ from stratarouter.building import (
     thresholds_of,
     training_rows,
 )
-from stratarouter.calibration import MIN_OUTCOMES, PRIOR, ConfidenceMap
+from stratarouter.calibrating import MIN_OUTCOMES
+from stratarouter.calibration import PRIOR, ConfidenceMap
 from stratarouter.learning import Verdict
 from stratarouter.route_vectors import RouteVectors, encode_routes, encoded_texts
 from stratarouter.testing import sample_routes

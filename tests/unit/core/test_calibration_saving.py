@@ -11,14 +11,8 @@ import numpy as np
 import pytest
 
 from stratarouter.algorithms.logistic import sigmoid
-from stratarouter.calibration import (
-    PRIOR,
-    ConfidenceMap,
-    OutcomeSample,
-    fit_override,
-    fit_to_examples,
-    fit_to_labels,
-)
+from stratarouter.calibrating import fit_override, fit_to_examples, fit_to_labels
+from stratarouter.calibration import PRIOR, ConfidenceMap, OutcomeSample
 from stratarouter.errors import CorruptSaveError
 
 
