@@ -16,8 +16,9 @@ __all__ = ["fit_offsets"]
 
 # Standard deviations of the groups' log-odds that are tried.
 _SPREADS = (0.25, 0.5, 1.0)
-# Groups are only told apart if that makes the outcomes e^2, about seven, times more probable.
-_LEAST_EVIDENCE = 2.0
+# Groups are told apart, and further apart, only if that makes the outcomes e^3, about twenty, times
+# more probable: what is usually called strong evidence.
+_LEAST_EVIDENCE = 3.0
 _STEPS = 30
 _LONGEST_STEP = 1.0
 
@@ -29,8 +30,8 @@ def fit_offsets(
 
     The offsets are draws from a normal distribution around 0. Its spread is the one under which
     the outcomes are the most probable (empirical Bayes, the integrals by Laplace's method [1]_),
-    and 0 unless another is clearly more probable; so groups that are alike get no offset for their
-    luck. The offsets are the most probable ones given that spread.
+    and 0 or a narrower one unless a wider is clearly more probable; so groups that are alike get no
+    offset for their luck. The offsets are the most probable ones given that spread.
 
     Parameters
     ----------
@@ -73,14 +74,14 @@ def fit_offsets(
         )
     large = np.bincount(groups, minlength=n_groups) >= least
     best: FloatArray = np.zeros(n_groups)
-    most = _LEAST_EVIDENCE
+    most = 0.0
     kept = large[groups]
     if not kept.any():
         return best
     known = (log_odds[kept], outcomes[kept], groups[kept], n_groups)
     for spread in _SPREADS:
         offsets, evidence = _most_probable(*known, spread)
-        if evidence > most:
+        if evidence > most + _LEAST_EVIDENCE:
             best, most = offsets, evidence
     return best
 

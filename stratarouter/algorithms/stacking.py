@@ -158,7 +158,7 @@ def _step(  # noqa: PLR0917 -- private; everything that is known of one place
     while True:
         moved = weights - scale * step
         # Rounding must not leave the one that met the bound a hair above or below it.
-        moved[limited & (room <= scale)] = 0.0
+        moved[limited & ((room <= scale) | (moved < 0.0))] = 0.0
         # The loss is convex, so halving a step that overshoots always ends.
         if problem.loss(moved) <= loss or scale < _SMALLEST_STEP:
             return moved
