@@ -90,10 +90,10 @@ def fit_choice(
         gradient, hessian = problem.slopes(weights)
         moved = _step(problem, weights, gradient, hessian, free & bounded, free)
         small = _TOLERANCE * (1.0 + float(np.abs(weights).max()))
-        settled = float(np.abs(moved - weights).max()) < small
+        change = float(np.abs(moved - weights).max())
         weights = moved
         free &= ~bounded | (weights > 0.0)
-        if settled:
+        if change < small:
             # A weight that was held at 0 is let go if the loss falls from there.
             pull = np.where(free, 0.0, -gradient / np.diag(hessian))
             if pull.max() < small:
