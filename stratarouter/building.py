@@ -24,6 +24,7 @@ from stratarouter.training import TrainingRows
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from stratarouter.calibration import ConfidenceMap
     from stratarouter.config import RouterConfig
     from stratarouter.types import FloatArray, Route
 
@@ -197,13 +198,24 @@ def _relearned_later(
         scorer=scorer.revised(
             snapshot.plain.weights if had_head else snapshot.scorer.weights, None
         ),
-        confidence=snapshot.plain.confidence if had_head else snapshot.confidence,
+        confidence=snapshot.plain.confidence if had_head else _moved(snapshot, entries),
         built=snapshot.plain,
         plain=snapshot.plain,
         head_stale=had_head or snapshot.head_stale,
         routes=tuple(entry.route for entry in entries),
         aligned=tuple(entry.aligned for entry in entries),
         thresholds=thresholds_of([entry.route for entry in entries], config),
+    )
+
+
+def _moved(snapshot: Snapshot, entries: Sequence[RouteVectors]) -> ConfidenceMap:
+    """Return the confidence with the routes' offsets at their places; changed routes have none."""
+    earlier = [snapshot.positions.get(entry.route.id) for entry in entries]
+    return snapshot.confidence.moved(
+        [
+            number if number is not None and snapshot.routes[number] == entry.route else None
+            for number, entry in zip(earlier, entries, strict=True)
+        ]
     )
 
 
@@ -262,15 +274,21 @@ def training_rows(scorer: HybridScorer, entries: Sequence[RouteVectors]) -> Trai
     Returns
     -------
     TrainingRows
-        One row per vector; rows whose text is not known have no words.
+        One row per vector; rows whose text is not known have no words. Texts without a vector
+        stand beside them.
     """
     texts: list[list[str]] = []
-    for entry in entries:
+    unseen: list[tuple[int, list[str]]] = []
+    for number, entry in enumerate(entries):
         known = list(encoded_texts(entry.route)[: len(entry.vectors)]) if entry.aligned else []
         texts.extend(words(text, scorer.stems) for text in known)
         texts.extend([] for _ in range(len(entry.vectors) - len(known)))
+        if entry.aligned:
+            missing = encoded_texts(entry.route)[len(known) :]
+            unseen.extend((number, words(text)) for text in missing)
     sizes = np.diff(scorer.semantic.offsets)
-    return TrainingRows(scorer.semantic.vectors, texts, np.repeat(np.arange(len(sizes)), sizes))
+    routes = np.repeat(np.arange(len(sizes)), sizes)
+    return TrainingRows(scorer.semantic.vectors, texts, routes, unseen)
 
 
 def entries_of(snapshot: Snapshot) -> list[RouteVectors]:

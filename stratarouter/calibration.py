@@ -3,7 +3,8 @@
 The log-odds that a pick is right are those of its total against the other routes, less a penalty
 where the query is untypically unlike the route. The first says whether the pick is better than the
 others, the second whether the query belongs here at all: without it, out-of-scope queries that lean
-to one side look certain. An isotonic curve then bends the sum to probabilities.
+to one side look certain. A rising curve then bends the sum to probabilities, and routes that turned
+out to be right more or less often than that have an offset of their own.
 """
 
 from __future__ import annotations
@@ -16,47 +17,28 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
-from stratarouter.algorithms.isotonic import isotonic_blocks
-from stratarouter.algorithms.logistic import fit_logistic, sigmoid
+from stratarouter.algorithms.logistic import sigmoid
 from stratarouter.errors import CorruptSaveError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from stratarouter.crossfit import Outcome
-    from stratarouter.types import FloatArray
+    from stratarouter.types import FloatArray, IntArray
 
 __all__ = [
-    "MIN_OUTCOMES",
-    "MIN_OUTCOMES_ISOTONIC",
     "PRIOR",
     "ConfidenceMap",
     "ConfidenceSource",
     "OutcomeSample",
-    "fit_override",
-    "fit_to_examples",
-    "fit_to_labels",
     "outcome_sample",
 ]
 
 ConfidenceSource: TypeAlias = Literal["prior", "examples", "queries"]
 """Where a confidence comes from: nothing fitted, the routes' own examples, labelled queries."""
 
-MIN_OUTCOMES = 30
-"""Below this many outcomes nothing is fitted."""
-MIN_OUTCOMES_ISOTONIC = 200
-"""Below this many labelled queries the straight line is kept: a curve would follow noise."""
-
 _TAIL = 0.2
-# How firmly the starting line is believed when labelled queries speak: intercept, slope, tail.
-_LINE_PRECISION = np.array([1.0, 4.0, 0.25])
-# At this many outcomes, what happened counts as much as what the shares of the totals say.
-_EQUAL_TRUST = 2_000
 _LARGEST_LOG_ODDS = 30.0
-_SMALLEST_LEVEL = 1e-4
-_MOST_KNOTS = 64
-_SMALLEST_SPREAD = 0.02
-_OVERRIDE_PRIOR_STRENGTH = 20.0
 # The normal distribution function is the logistic one at 1.702 times the argument, within 0.01.
 _NORMAL_TO_LOGISTIC = 1.702
 
@@ -83,13 +65,15 @@ class ConfidenceMap:
     """Log-odds of the curve there, ascending."""
     override: float = 0.99
     """Probability that a route is right whose overriding pattern matched."""
+    offsets: tuple[float, ...] = ()
+    """Added to the log-odds of the curve, by route number; empty: no route differs."""
 
     @property
     def calibrated(self) -> bool:
         """Whether the numbers were fitted to data."""
         return self.source != "prior"
 
-    def confidence(self, log_odds: float, similarity: float) -> float:
+    def confidence(self, log_odds: float, similarity: float, route: int | None = None) -> float:
         """Return the probability that a pick is right.
 
         Parameters
@@ -98,6 +82,8 @@ class ConfidenceMap:
             Its log-odds against the other routes.
         similarity : float, in [-1, 1]
             Similarity of the query to it.
+        route : int, optional
+            Number of its route; None for the confidence of routes at large.
 
         Returns
         -------
@@ -105,7 +91,10 @@ class ConfidenceMap:
             Probability, never 0 or 1; continuous and rising in both arguments.
         """
         z = self.intercept + self.slope * log_odds + self.tail * self._shortfall(similarity)
-        z = max(-_LARGEST_LOG_ODDS, min(_LARGEST_LOG_ODDS, self._bent(z)))
+        z = self._bent(z)
+        if route is not None and self.offsets:
+            z += self.offsets[route]
+        z = max(-_LARGEST_LOG_ODDS, min(_LARGEST_LOG_ODDS, z))
         return 1.0 / (1.0 + math.exp(-z))
 
     def confidences(self, sample: OutcomeSample) -> FloatArray:
@@ -123,12 +112,51 @@ class ConfidenceMap:
         """
         z = self.intercept + self.slope * sample.log_odds
         if self.similarity_spread != math.inf:
-            z = z + self.tail * _shortfalls(self, sample.similarity)
+            z = z + self.tail * self.shortfalls(sample.similarity)
         if self.knots:
             knots = np.array(self.knots)
             # Beyond the last knots the curve goes on with the slope of 1.
             z = np.interp(z, knots, self.levels) + (z - np.clip(z, knots[0], knots[-1]))
-        return sigmoid(np.clip(z, -_LARGEST_LOG_ODDS, _LARGEST_LOG_ODDS))
+        if self.offsets and sample.routes is not None:
+            z = z + np.array(self.offsets)[sample.routes]
+        confidences: FloatArray = sigmoid(np.clip(z, -_LARGEST_LOG_ODDS, _LARGEST_LOG_ODDS))
+        return confidences
+
+    def shortfalls(self, similarity: FloatArray) -> FloatArray:
+        """Return how far similarities are below the lower tail.
+
+        Parameters
+        ----------
+        similarity : FloatArray, in [-1, 1]
+            Similarities of queries to their picks.
+
+        Returns
+        -------
+        FloatArray, <= 0
+            Nats, same shape; 0 for typical similarities.
+        """
+        centred = (similarity - self.similarity_mean) / self.similarity_spread
+        log_share = -np.logaddexp(0.0, -_NORMAL_TO_LOGISTIC * centred)
+        shortfalls: FloatArray = np.minimum(0.0, log_share - math.log(_TAIL))
+        return shortfalls
+
+    def moved(self, earlier: Sequence[int | None]) -> ConfidenceMap:
+        """Return the map for routes of other numbers.
+
+        Parameters
+        ----------
+        earlier : sequence of int or None
+            For each route its number in this map; None for a route that is new.
+
+        Returns
+        -------
+        ConfidenceMap
+            New routes have no offset.
+        """
+        if not self.offsets:
+            return self
+        offsets = [0.0 if number is None else self.offsets[number] for number in earlier]
+        return replace(self, offsets=tuple(offsets))
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready data; infinity is written as None.
@@ -141,7 +169,9 @@ class ConfidenceMap:
         fields = {name: getattr(self, name) for name in self.__slots__}
         if self.similarity_spread == math.inf:
             fields["similarity_spread"] = None
-        return {**fields, "knots": list(self.knots), "levels": list(self.levels)}
+        for name in ("knots", "levels", "offsets"):
+            fields[name] = list(fields[name])
+        return fields
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> ConfidenceMap:
@@ -173,6 +203,7 @@ class ConfidenceMap:
                 similarity_spread=math.inf if spread is None else float(spread),
                 knots=tuple(map(float, data["knots"])),
                 levels=tuple(map(float, data["levels"])),
+                offsets=tuple(map(float, data["offsets"])),
                 **numbers,
             )
         except (KeyError, TypeError, ValueError, OverflowError) as error:
@@ -185,7 +216,7 @@ class ConfidenceMap:
         finite = (self.intercept, self.slope, self.tail, self.similarity_mean)
         return (
             str(self.source) in {"prior", "examples", "queries"}
-            and all(map(math.isfinite, (*finite, *self.knots, *self.levels)))
+            and all(map(math.isfinite, (*finite, *self.knots, *self.levels, *self.offsets)))
             and min(self.slope, self.tail) >= 0.0
             and self.similarity_spread > 0.0
             and 0.0 < self.override < 1.0
@@ -236,6 +267,8 @@ class OutcomeSample:
     """Similarity of each query to its pick, shape (n,)."""
     correct: FloatArray
     """1 where the pick was right, else 0, shape (n,)."""
+    routes: IntArray | None = None
+    """Number of the picked route, shape (n,); None if routes are not told apart."""
 
 
 def outcome_sample(outcomes: Sequence[Outcome]) -> OutcomeSample:
@@ -257,141 +290,5 @@ def outcome_sample(outcomes: Sequence[Outcome]) -> OutcomeSample:
         np.array([outcome.scored.log_odds(leader) for outcome, leader in pairs]),
         np.array([outcome.scored.similarity(leader) for outcome, leader in pairs]),
         np.array([float(outcome.correct) for outcome in outcomes]),
-    )
-
-
-def fit_to_examples(sample: OutcomeSample) -> ConfidenceMap:
-    """Fit a map to cross-fitted outcomes of the routes' own examples.
-
-    They hold nothing that is out of scope, so the weight of the penalty is fixed: left free, it
-    would vanish. The curve is fitted to a mixture of what happened and what the shares of the
-    totals say, which are calibrated among routes by themselves and carry no noise of single
-    outcomes; the more outcomes there are, the more these count.
-
-    Parameters
-    ----------
-    sample : OutcomeSample
-        Outcomes.
-
-    Returns
-    -------
-    ConfidenceMap
-        The fitted map, or the prior below `MIN_OUTCOMES` outcomes.
-    """
-    n = len(sample.correct)
-    if n < MIN_OUTCOMES:
-        return PRIOR
-    line = _typical(replace(PRIOR, source="examples", knots=(), levels=()), sample)
-    trust = n / (n + _EQUAL_TRUST)
-    targets = trust * sample.correct + (1.0 - trust) * sigmoid(sample.log_odds)
-    return _curved(line, sample, targets, pseudo_outcomes=0.0)
-
-
-def fit_to_labels(sample: OutcomeSample, start: ConfidenceMap) -> ConfidenceMap:
-    """Fit a map to labelled queries, some of which may be out of scope.
-
-    Parameters
-    ----------
-    sample : OutcomeSample
-        Outcomes; a pick for an out-of-scope query is wrong.
-    start : ConfidenceMap
-        The map of the last build; it also keeps what is typical, where it knows.
-
-    Returns
-    -------
-    ConfidenceMap
-        The fitted map, or `start` below `MIN_OUTCOMES` outcomes.
-    """
-    n = len(sample.correct)
-    if n < MIN_OUTCOMES:
-        return start
-    line = replace(start, source="queries", knots=(), levels=())
-    if start.source == "prior":
-        line = _typical(line, sample)
-    design = np.column_stack([np.ones(n), sample.log_odds, _shortfalls(line, sample.similarity)])
-    intercept, slope, tail = fit_logistic(
-        design,
-        sample.correct,
-        prior_mean=np.array([start.intercept, start.slope, start.tail]),
-        prior_precision=_LINE_PRECISION,
-    ).tolist()
-    # More evidence or likeness can never speak against a pick.
-    line = replace(line, intercept=intercept, slope=max(slope, 0.01), tail=max(tail, 0.0))
-    # Picks that are all right or all wrong show no curve.
-    if n < MIN_OUTCOMES_ISOTONIC or sample.correct.min() == sample.correct.max():
-        return line
-    return _curved(line, sample, sample.correct, pseudo_outcomes=2.0)
-
-
-def fit_override(confidence: ConfidenceMap, n_right: int, n: int) -> ConfidenceMap:
-    """Adjust the probability of overriding patterns to what was observed.
-
-    Parameters
-    ----------
-    confidence : ConfidenceMap
-        Map to adjust.
-    n_right : int
-        How many overrides were right.
-    n : int
-        How many overrides there were.
-
-    Returns
-    -------
-    ConfidenceMap
-        Map whose `override` is the mean of a beta distribution that starts at the old value.
-    """
-    strength = _OVERRIDE_PRIOR_STRENGTH
-    share = (n_right + strength * confidence.override) / (n + strength)
-    return replace(confidence, override=share)
-
-
-def _typical(line: ConfidenceMap, sample: OutcomeSample) -> ConfidenceMap:
-    # Wrong picks include out-of-scope queries, which must not define what is typical.
-    right = sample.similarity[sample.correct > 0.5]
-    known = right if len(right) >= MIN_OUTCOMES else sample.similarity
-    return replace(
-        line,
-        similarity_mean=float(known.mean()),
-        similarity_spread=max(float(known.std()), _SMALLEST_SPREAD),
-    )
-
-
-def _shortfalls(line: ConfidenceMap, similarity: FloatArray) -> FloatArray:
-    centred = (similarity - line.similarity_mean) / line.similarity_spread
-    log_share = -np.logaddexp(0.0, -_NORMAL_TO_LOGISTIC * centred)
-    shortfalls: FloatArray = np.minimum(0.0, log_share - math.log(_TAIL))
-    return shortfalls
-
-
-def _curved(
-    line: ConfidenceMap, sample: OutcomeSample, targets: FloatArray, *, pseudo_outcomes: float
-) -> ConfidenceMap:
-    z = (
-        line.intercept
-        + line.slope * sample.log_odds
-        + line.tail * _shortfalls(line, sample.similarity)
-    )
-    centres, values, sizes = _merged(*isotonic_blocks(z, targets))
-    # Pseudo-outcomes keep a short run of right picks from becoming a certainty.
-    shrunk = (values * sizes + pseudo_outcomes * sigmoid(centres)) / (sizes + pseudo_outcomes)
-    bounded = np.clip(shrunk, _SMALLEST_LEVEL, 1.0 - _SMALLEST_LEVEL)
-    rising = np.maximum.accumulate(bounded)
-    kept = np.diff(rising, prepend=-1.0) > 1e-9
-    levels = np.log(rising[kept]) - np.log1p(-rising[kept])
-    return replace(line, knots=tuple(centres[kept].tolist()), levels=tuple(levels.tolist()))
-
-
-def _merged(
-    centres: FloatArray, values: FloatArray, sizes: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Join neighbouring steps until at most `_MOST_KNOTS` of about equal size are left."""
-    if len(sizes) <= _MOST_KNOTS:
-        return centres, values, sizes
-    share = (np.cumsum(sizes) - 0.5 * sizes) / sizes.sum()
-    _, group = np.unique((share * _MOST_KNOTS).astype(int), return_inverse=True)
-    joined: FloatArray = np.bincount(group, weights=sizes).astype(float)
-    return (
-        np.bincount(group, weights=centres * sizes) / joined,
-        np.bincount(group, weights=values * sizes) / joined,
-        joined,
+        np.array([outcome.scored.routes[leader] for outcome, leader in pairs], dtype=int),
     )

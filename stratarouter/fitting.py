@@ -8,13 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stratarouter.algorithms.metrics import expected_calibration_error
-from stratarouter.calibration import (
-    MIN_OUTCOMES,
-    MIN_OUTCOMES_ISOTONIC,
-    fit_override,
-    fit_to_labels,
-    outcome_sample,
-)
+from stratarouter.calibrating import MIN_OUTCOMES, fit_override, fit_to_labels
+from stratarouter.calibration import outcome_sample
 from stratarouter.crossfit import Outcome
 from stratarouter.errors import InvalidInputError, RouteNotFoundError
 from stratarouter.learning import reweigh
@@ -40,16 +35,18 @@ class FitReport:
     """Number of labelled queries."""
     n_out_of_scope: int
     """How many of them belong to no route."""
-    accuracy: float
-    """Share of the in-scope queries whose best candidate is right, in [0, 1]; NaN without any."""
-    ece_before: float
-    """Expected calibration error before the fit, in [0, 1]."""
-    ece_held_out: float
+    accuracy: float | None
+    """Share of the in-scope queries whose best candidate is right, in [0, 1]; None without any."""
+    ece_before: float | None
+    """Expected calibration error before the fit, in [0, 1]; None if patterns decided all."""
+    ece_held_out: float | None
     """Expected calibration error after it, each query judged by a fit without its fold."""
     semantic_share: float
     """Weight of the semantic score that was chosen, in [0, 1]; the rest is the keyword score's."""
     method: str
     """"isotonic", "logistic", or "unchanged" where the queries were too few."""
+    n_routes_corrected: int = 0
+    """Routes whose confidence has an offset of its own, because they differ from the others."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain data.
@@ -71,10 +68,12 @@ class FitReport:
             return (
                 f"{self.n} labelled queries are too few to fit: at least {MIN_OUTCOMES} are needed"
             )
+        corrected = self.n_routes_corrected
         return (
             f"fitted to {self.n} queries ({self.n_out_of_scope} out of scope) by {self.method} "
-            f"regression: accuracy {self.accuracy:.1%}, calibration error "
-            f"{self.ece_before:.1%} before, {self.ece_held_out:.1%} after (held out)"
+            f"regression: accuracy {_percent(self.accuracy)}, calibration error "
+            f"{_percent(self.ece_before)} before, {_percent(self.ece_held_out)} after (held out)"
+            + (f"; {corrected} routes corrected on their own" if corrected else "")
         )
 
 
@@ -164,19 +163,21 @@ def fit_to_queries(
     sample = _reweighed_sample(outcomes, weights)
     n_in_scope = sum(target is not None for target in targets)
     right = float(sample.correct.sum()) + sum(hits)
+    confidence = _fitted_confidence(snapshot, sample, hits)
     report = FitReport(
         n=len(labels),
         n_out_of_scope=len(labels) - n_in_scope,
-        accuracy=right / n_in_scope if n_in_scope else float("nan"),
+        accuracy=right / n_in_scope if n_in_scope else None,
         ece_before=_ece(before_confidences, before),
         ece_held_out=_ece(_held_out(outcomes, snapshot) if enough else before_confidences, sample),
         semantic_share=weights.semantic,
-        method=_method(len(outcomes)),
+        method=_method(confidence) if enough else "unchanged",
+        n_routes_corrected=int(np.count_nonzero(confidence.offsets)) if enough else 0,
     )
     fitted = replace(
         snapshot,
         scorer=snapshot.scorer.revised(weights, snapshot.scorer.head),
-        confidence=_fitted_confidence(snapshot, sample, hits),
+        confidence=confidence,
         version=snapshot.version + 1,
     )
     return fitted, report
@@ -188,7 +189,8 @@ def _fitted_confidence(
     start = snapshot.built.confidence
     overridden = fit_override(start, sum(hits), len(hits)).override
     if len(sample.correct) >= MIN_OUTCOMES:
-        return replace(fit_to_labels(sample, start), override=overridden)
+        fitted = fit_to_labels(sample, start, snapshot.scorer.n_routes)
+        return replace(fitted, override=overridden)
     # Too few queries must not undo an earlier fit.
     return replace(snapshot.confidence, override=overridden) if hits else snapshot.confidence
 
@@ -205,7 +207,11 @@ def _held_out(outcomes: Sequence[Outcome], snapshot: Snapshot) -> FloatArray:
         others = [outcomes[place] for place in np.flatnonzero(fold != number).tolist()]
         judged = [outcomes[place] for place in np.flatnonzero(fold == number).tolist()]
         weights = reweigh(others, snapshot.built.weights, snapshot.config)
-        fitted = fit_to_labels(_reweighed_sample(others, weights), snapshot.built.confidence)
+        fitted = fit_to_labels(
+            _reweighed_sample(others, weights),
+            snapshot.built.confidence,
+            snapshot.scorer.n_routes,
+        )
         confidences[fold == number] = fitted.confidences(_reweighed_sample(judged, weights))
     return confidences
 
@@ -216,13 +222,15 @@ def _reweighed_sample(outcomes: Sequence[Outcome], weights: FusionWeights) -> Ou
     )
 
 
-def _ece(confidences: FloatArray, sample: OutcomeSample) -> float:
+def _ece(confidences: FloatArray, sample: OutcomeSample) -> float | None:
     if not len(sample.correct):
-        return float("nan")
+        return None
     return expected_calibration_error(confidences, sample.correct > 0.5)
 
 
-def _method(n: int) -> str:
-    if n < MIN_OUTCOMES:
-        return "unchanged"
-    return "logistic" if n < MIN_OUTCOMES_ISOTONIC else "isotonic"
+def _method(confidence: ConfidenceMap) -> str:
+    return "isotonic" if confidence.knots else "logistic"
+
+
+def _percent(share: float | None) -> str:
+    return "unknown" if share is None else f"{share:.1%}"

@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from stratarouter.algorithms.fusion import FusionWeights
-from stratarouter.calibration import PRIOR, ConfidenceMap, fit_to_examples, outcome_sample
+from stratarouter.calibrating import fit_to_examples
+from stratarouter.calibration import PRIOR, ConfidenceMap, outcome_sample
 from stratarouter.crossfit import ENOUGH_EXAMPLES, MAX_FOLDS_WITH_HEAD, Outcome, cross_fit
 from stratarouter.errors import CorruptSaveError
 from stratarouter.training import HeadKind, head_cost_s, train_head

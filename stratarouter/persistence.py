@@ -148,6 +148,7 @@ def load_snapshot(folder: str | Path) -> Snapshot:
         used, built, plain = (
             Verdict.from_dict(manifest.part(name, dict)) for name in ("used", "built", "plain")
         )
+        _require_offsets((used, built, plain), len(routes))
         return Snapshot(
             version=manifest.part("snapshot_version", int),
             config=config,
@@ -257,6 +258,11 @@ def _thresholds(saved: list[Any], n_routes: int) -> tuple[float, ...]:
     if len(thresholds) != n_routes or not all(0.0 <= value <= 1.0 for value in thresholds):
         raise CorruptSaveError("the saved thresholds do not belong to the saved routes")
     return thresholds
+
+
+def _require_offsets(verdicts: Iterable[Verdict], n_routes: int) -> None:
+    if any(len(verdict.confidence.offsets) not in {0, n_routes} for verdict in verdicts):
+        raise CorruptSaveError("the saved confidence does not belong to the saved routes")
 
 
 def _arrays_of(snapshot: Snapshot) -> dict[str, NDArray[Any]]:

@@ -113,7 +113,7 @@ def decide_arrays(
             snapshot.scorer, queries[part], embeddings[part]
         ).leaders()
         confidence[part] = snapshot.confidence.confidences(
-            OutcomeSample(odds, likeness, np.zeros(len(odds)))
+            OutcomeSample(odds, likeness, np.zeros(len(odds)), best[part])
         )
     if snapshot.scorer.pattern.has_overrides:
         fired = map(snapshot.scorer.pattern.override, queries)

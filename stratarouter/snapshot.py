@@ -124,5 +124,7 @@ class Snapshot:
             total=min(scored.total[place], 1.0),
             confidence=confidence.override
             if overridden
-            else confidence.confidence(scored.log_odds(place), scored.similarity(place)),
+            else confidence.confidence(
+                scored.log_odds(place), scored.similarity(place), int(scored.routes[place])
+            ),
         )

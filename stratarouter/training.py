@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stratarouter.algorithms.heads import SKETCH_WIDTH, LinearHead, sketch_words
+from stratarouter.algorithms.imagined import imagine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from stratarouter.algorithms.heads import WordSketch
     from stratarouter.types import FloatArray, IntArray
 
 __all__ = ["HeadKind", "TrainingRows", "head_cost_s", "train_head"]
@@ -50,6 +52,8 @@ class TrainingRows:
     """Words of each row; empty where the text is not known."""
     routes: IntArray
     """Route of each row, shape (n,), covering 0 to n_routes - 1."""
+    unseen: Sequence[tuple[int, Sequence[str]]] = ()
+    """Route and words of each text of a route that has no vector."""
 
     def select(self, kept: IntArray) -> TrainingRows:
         """Return a selection of the rows.
@@ -62,10 +66,28 @@ class TrainingRows:
         Returns
         -------
         TrainingRows
-            Those rows, in the given order.
+            Those rows, in the given order, and all texts without a vector.
         """
+        words = [self.words[row] for row in kept.tolist()]
+        return TrainingRows(self.vectors[kept], words, self.routes[kept], self.unseen)
+
+    def completed(self) -> TrainingRows:
+        """Return the rows with one more for each text without a vector.
+
+        Names and descriptions say what a route is for. Where nobody encoded them, their vectors
+        are guessed from the rows that share their words.
+
+        Returns
+        -------
+        TrainingRows
+            The same rows first; texts of which no word is known stay out.
+        """
+        guesses, places = imagine(self.vectors, self.words, [words for _, words in self.unseen])
+        found = [self.unseen[place] for place in places.tolist()]
         return TrainingRows(
-            self.vectors[kept], [self.words[row] for row in kept.tolist()], self.routes[kept]
+            np.concatenate([self.vectors, guesses]),
+            [*self.words, *(words for _, words in found)],
+            np.append(self.routes, np.array([route for route, _ in found], dtype=int)),
         )
 
 
@@ -114,14 +136,32 @@ def train_head(
     LinearHead
         The fitted head.
     """
+    # What serves knows the words of the examples only, so that saving need not keep others.
+    sketch = sketch_words(rows.words, seed) if kind.reads_words else None
+    completed = rows.completed()
+    weights, bias = _regression(_inputs(completed, sketch), completed.routes)
+    if scale is not None:
+        return LinearHead(weights, bias, *scale, sketch)
+    inputs = _inputs(rows, sketch)
+    own = np.einsum("ij,ij->i", inputs, weights[rows.routes]) + bias[rows.routes]
+    means = inputs.mean(axis=0) @ weights.T + bias
+    low, high = float(min(means.min(), own.min())), float(own.max())
+    room = _HEADROOM * (high - low) + 1e-6
+    return LinearHead(weights, bias, low - room, high + room, sketch)
+
+
+def _inputs(rows: TrainingRows, sketch: WordSketch | None) -> FloatArray:
+    if sketch is None:
+        return rows.vectors
+    return np.hstack([rows.vectors, sketch.project_many(rows.words)])
+
+
+def _regression(inputs: FloatArray, routes: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Return weights, shape (r, d), and biases, shape (r,), of a multinomial regression."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits
 
-    sketch = sketch_words(rows.words, seed) if kind.reads_words else None
-    inputs = rows.vectors
-    if sketch is not None:
-        inputs = np.hstack([inputs, sketch.project_many(rows.words)])
     model = LogisticRegression(C=_INVERSE_REGULARISATION, tol=_TOLERANCE, max_iter=_MAX_ITERATIONS)
     # Matrices of this size gain nothing from a second thread, and on a busy machine threads that
     # wait for one another make the fit many times slower.
@@ -130,7 +170,7 @@ def train_head(
         warnings.simplefilter("ignore", ConvergenceWarning)
         # Many routes of few examples are no regression.
         warnings.filterwarnings("ignore", message="The number of unique classes")
-        model.fit(inputs, rows.routes)
+        model.fit(inputs, routes)
     weights, bias = model.coef_, model.intercept_
     if len(weights) == 1:
         # Two classes share one row: its logit is the difference of the two.
@@ -138,12 +178,4 @@ def train_head(
             np.vstack([-0.5 * weights, 0.5 * weights]),
             np.append(-0.5 * bias, 0.5 * bias),
         )
-    weights = np.ascontiguousarray(weights, dtype=np.float32)
-    bias = bias.astype(np.float32)
-    if scale is not None:
-        return LinearHead(weights, bias, *scale, sketch)
-    own = np.einsum("ij,ij->i", inputs, weights[rows.routes]) + bias[rows.routes]
-    means = inputs.mean(axis=0) @ weights.T + bias
-    low, high = float(min(means.min(), own.min())), float(own.max())
-    room = _HEADROOM * (high - low) + 1e-6
-    return LinearHead(weights, bias, low - room, high + room, sketch)
+    return np.ascontiguousarray(weights, dtype=np.float32), bias.astype(np.float32)

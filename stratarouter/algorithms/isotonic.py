@@ -1,4 +1,4 @@
-"""Isotonic regression by pool-adjacent-violators."""
+"""Isotonic regression by pool-adjacent-violators, and curves of fewer points."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 from stratarouter.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from stratarouter.types import FloatArray
+    from stratarouter.types import FloatArray, IntArray
 
-__all__ = ["isotonic_blocks"]
+__all__ = ["isotonic_blocks", "thinned"]
 
 
 def isotonic_blocks(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -69,3 +69,50 @@ def isotonic_blocks(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArra
     blocks = np.array(stack)
     sizes = blocks[:, 2]
     return blocks[:, 1] / sizes, blocks[:, 0] / sizes, sizes
+
+
+def thinned(x: FloatArray, y: FloatArray, tolerance: float) -> IntArray:
+    """Choose points of a curve between which straight lines stay close to the others.
+
+    The method of Ramer, Douglas and Peucker [1]_, with distances measured along `y`.
+
+    Parameters
+    ----------
+    x : FloatArray, shape (n,), strictly ascending
+        Where the curve is known.
+    y : FloatArray, shape (n,)
+        Its values.
+    tolerance : float, >= 0
+        How far a line may be from a point that is left out.
+
+    Returns
+    -------
+    IntArray, shape (m,), ascending
+        Places of the points to keep, the first and the last among them.
+
+    References
+    ----------
+    .. [1] D. H. Douglas, T. K. Peucker, "Algorithms for the reduction of the number of points
+       required to represent a digitized line or its caricature", Cartographica 10(2), 1973.
+
+    Examples
+    --------
+    >>> x = np.arange(5.0)
+    >>> thinned(x, np.array([0.0, 1.0, 2.0, 2.0, 2.0]), 0.1).tolist()
+    [0, 2, 4]
+    """
+    last = len(x) - 1
+    kept = {0, last} if last >= 0 else set()
+    spans = [(0, last)]
+    while spans:
+        left, right = spans.pop()
+        if right - left < 2:
+            continue
+        line = np.interp(x[left + 1 : right], x[[left, right]], y[[left, right]])
+        distance = np.abs(y[left + 1 : right] - line)
+        worst = int(distance.argmax())
+        if distance[worst] > tolerance:
+            middle = left + 1 + worst
+            kept.add(middle)
+            spans += [(left, middle), (middle, right)]
+    return np.array(sorted(kept), dtype=np.intp)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,11 +10,13 @@ import numpy as np
 from stratarouter.errors import InvalidInputError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from stratarouter.types import FloatArray, IntArray
 
 __all__ = ["fit_choice"]
 
-_MAX_STEPS = 60
+_MAX_STEPS = 200
 _TOLERANCE = 1e-7
 _SMALLEST_STEP = 1e-6
 
@@ -30,8 +33,9 @@ def fit_choice(
 
     The probability of an alternative is the softmax of its weighted features over the alternatives
     of the same query (McFadden's conditional logit [1]_). Weights are kept at or above 0, except
-    for the last `n_signed`; what Newton's method would make negative is fixed at 0 and the others
-    are fitted again.
+    for the last `n_signed`. The loss is strictly convex and Newton's method walks inside the
+    bounds, holding what meets its bound and letting it go again where that lowers the loss [2]_, so
+    the answer is the one minimum.
 
     Parameters
     ----------
@@ -60,6 +64,8 @@ def fit_choice(
     ----------
     .. [1] D. McFadden, "Conditional Logit Analysis of Qualitative Choice Behavior", in P. Zarembka
        (ed.), Frontiers in Econometrics, Academic Press, 1974.
+    .. [2] J. Nocedal, S. J. Wright, "Numerical Optimization", 2nd edition, Springer, 2006,
+       section 16.5 (active-set methods).
 
     Examples
     --------
@@ -76,62 +82,84 @@ def fit_choice(
             f"features {features.shape}, chosen {chosen.shape}, prior {prior_mean.shape} and "
             f"{prior_precision.shape} do not fit together"
         )
-    free = np.ones(p, dtype=bool)
-    weights = np.zeros(p)
-    for _ in range(p):
-        weights[:] = 0.0
-        weights[free] = _newton(
-            features[:, :, free], chosen, prior_mean[free], prior_precision[free]
-        )
-        negative = weights < 0.0
-        negative[p - n_signed :] = False
-        if not negative.any():
-            break
-        free &= ~negative
-        if not free.any():
-            break
-    return np.where(free, weights, 0.0)
-
-
-def _newton(
-    features: FloatArray, chosen: IntArray, mean: FloatArray, precision: FloatArray
-) -> FloatArray:
-    weights = mean.astype(float).copy()
-    right = np.take_along_axis(features, chosen[:, None, None], axis=1)[:, 0]
-    loss, share = _loss(weights, features, chosen, mean, precision)
+    bounded = np.arange(p) < p - n_signed
+    problem = _Problem(features, chosen, prior_mean, prior_precision)
+    weights = np.where(bounded, np.maximum(prior_mean, 0.0), prior_mean).astype(float)
+    free = ~bounded | (weights > 0.0)
     for _ in range(_MAX_STEPS):
-        expected = np.einsum("na,nap->np", share, features)
-        gradient = (expected - right).sum(axis=0) + precision * (weights - mean)
-        second = np.einsum("na,nap,naq->pq", share, features, features, optimize=True)
-        hessian = second - expected.T @ expected + np.diag(precision)
-        step = np.linalg.solve(hessian, gradient)
-        # The loss is convex, so halving a step that overshoots always ends.
-        scale = 1.0
-        while True:
-            candidate = weights - scale * step
-            new_loss, new_share = _loss(candidate, features, chosen, mean, precision)
-            if new_loss <= loss or scale < _SMALLEST_STEP:
+        gradient, hessian = problem.slopes(weights)
+        moved = _step(problem, weights, gradient, hessian, free & bounded, free)
+        small = _TOLERANCE * (1.0 + float(np.abs(weights).max()))
+        change = float(np.abs(moved - weights).max())
+        weights = moved
+        free &= ~bounded | (weights > 0.0)
+        if change < small:
+            # A weight that was held at 0 is let go if the loss falls from there.
+            pull = np.where(free, 0.0, -gradient / np.diag(hessian))
+            if pull.max() < small:
                 break
-            scale *= 0.5
-        done = float(np.abs(scale * step).max()) < _TOLERANCE * (1.0 + float(np.abs(weights).max()))
-        weights, loss, share = candidate, new_loss, new_share
-        if done:
-            break
+            free[int(pull.argmax())] = True
     return weights
 
 
-def _loss(
+@dataclass(frozen=True, slots=True)
+class _Problem:
+    """What the weights are fitted to."""
+
+    features: FloatArray
+    """Features of the alternatives, shape (n, a, p)."""
+    chosen: IntArray
+    """Right alternatives, shape (n,)."""
+    mean: FloatArray
+    """Mean of the prior, shape (p,)."""
+    precision: FloatArray
+    """Precision of the prior, shape (p,)."""
+
+    def loss(self, weights: FloatArray) -> float:
+        z = self.features @ weights
+        z -= z.max(axis=1, keepdims=True)
+        right = np.take_along_axis(z, self.chosen[:, None], axis=1)[:, 0]
+        likelihood = float((np.log(np.exp(z).sum(axis=1)) - right).sum())
+        return likelihood + float((0.5 * self.precision * (weights - self.mean) ** 2).sum())
+
+    def slopes(self, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return the gradient, shape (p,), and the Hessian, shape (p, p), of the loss."""
+        features = self.features
+        z = features @ weights
+        share = np.exp(z - z.max(axis=1, keepdims=True))
+        share /= share.sum(axis=1, keepdims=True)
+        expected = np.einsum("na,nap->np", share, features)
+        right = np.take_along_axis(features, self.chosen[:, None, None], axis=1)[:, 0]
+        second = np.einsum("na,nap,naq->pq", share, features, features, optimize=True)
+        gradient: FloatArray = (expected - right).sum(axis=0)
+        gradient += self.precision * (weights - self.mean)
+        hessian: FloatArray = second - expected.T @ expected + np.diag(self.precision)
+        return gradient, hessian
+
+
+def _step(  # noqa: PLR0917 -- private; everything that is known of one place
+    problem: _Problem,
     weights: FloatArray,
-    features: FloatArray,
-    chosen: IntArray,
-    mean: FloatArray,
-    precision: FloatArray,
-) -> tuple[float, FloatArray]:
-    z = features @ weights
-    z = z - z.max(axis=1, keepdims=True)
-    exponentials = np.exp(z)
-    sums = exponentials.sum(axis=1)
-    right = np.take_along_axis(z, chosen[:, None], axis=1)[:, 0]
-    likelihood = float((np.log(sums) - right).sum())
-    prior = float((0.5 * precision * (weights - mean) ** 2).sum())
-    return likelihood + prior, exponentials / sums[:, None]
+    gradient: FloatArray,
+    hessian: FloatArray,
+    limited: NDArray[np.bool_],
+    free: NDArray[np.bool_],
+) -> FloatArray:
+    """Take Newton's step in the free weights, as far as the limited ones stay at or above 0."""
+    if not free.any():
+        return weights
+    step = np.zeros(len(weights))
+    step[free] = np.linalg.solve(hessian[np.ix_(free, free)], gradient[free])
+    falling = limited & (step > 0.0)
+    room = np.full(len(weights), np.inf)
+    room[falling] = weights[falling] / step[falling]
+    scale = min(1.0, float(room.min()))
+    loss = problem.loss(weights)
+    while True:
+        moved = weights - scale * step
+        # Rounding must not leave the one that met the bound a hair above or below it.
+        moved[limited & ((room <= scale) | (moved < 0.0))] = 0.0
+        # The loss is convex, so halving a step that overshoots always ends.
+        if problem.loss(moved) <= loss or scale < _SMALLEST_STEP:
+            return moved
+        scale *= 0.5

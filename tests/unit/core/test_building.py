@@ -19,7 +19,8 @@ from stratarouter.building import (
     thresholds_of,
     training_rows,
 )
-from stratarouter.calibration import MIN_OUTCOMES, PRIOR, ConfidenceMap
+from stratarouter.calibrating import MIN_OUTCOMES
+from stratarouter.calibration import PRIOR, ConfidenceMap
 from stratarouter.learning import Verdict
 from stratarouter.route_vectors import RouteVectors, encode_routes, encoded_texts
 from stratarouter.testing import sample_routes
@@ -159,6 +160,18 @@ def test_words_are_known_of_vectors_that_are_those_of_the_texts() -> None:
     ]
     assert rows.routes.tolist() == [0, 0, 0, 1, 1]
     assert rows.vectors is scorer.semantic.vectors
+
+
+def test_texts_without_a_vector_are_known_by_their_words() -> None:
+    route = Route("card_fees", examples=["what does it cost", "fees"], description="on fees")
+    matrix = np.eye(128, dtype=np.float32)[:2]
+    for entry, unseen in (
+        (RouteVectors(route, matrix, aligned=True), [(0, ["on", "fee"]), (0, ["card", "fee"])]),
+        (RouteVectors(route, matrix, aligned=False), []),
+        (encode_routes([route], ENCODER)[0], []),
+    ):
+        scorer = assemble([entry], RouterConfig(dimension=128))
+        assert list(training_rows(scorer, [entry]).unseen) == unseen
 
 
 # Changes -----------------------------------------------------------------------------------------

@@ -11,14 +11,8 @@ import numpy as np
 import pytest
 
 from stratarouter.algorithms.logistic import sigmoid
-from stratarouter.calibration import (
-    PRIOR,
-    ConfidenceMap,
-    OutcomeSample,
-    fit_override,
-    fit_to_examples,
-    fit_to_labels,
-)
+from stratarouter.calibrating import fit_override, fit_to_examples, fit_to_labels
+from stratarouter.calibration import PRIOR, ConfidenceMap, OutcomeSample
 from stratarouter.errors import CorruptSaveError
 
 
@@ -92,6 +86,9 @@ def test_a_map_survives_json_bit_for_bit(confidence: ConfidenceMap) -> None:
         {"knots": [0.0, 0.0], "levels": [0.0, 1.0]},
         {"knots": [0.0, 1.0], "levels": [1.0, 0.0]},
         {"knots": [0.0, 1.0], "levels": [0.0, math.nan]},
+        {"offsets": 3},
+        {"offsets": [0.0, math.nan]},
+        {"offsets": [0.0, "high"]},
         {"extra": 1},
     ],
     ids=repr,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stratarouter.algorithms.isotonic import isotonic_blocks
+from stratarouter.algorithms.isotonic import isotonic_blocks, thinned
 from stratarouter.errors import InvalidInputError
 
 POINTS = st.lists(
@@ -70,3 +70,31 @@ def test_a_second_fit_changes_nothing(points: list[tuple[int, float]]) -> None:
 
     assert again_centres.tolist() == centres.tolist()
     assert again_values.tolist() == values.tolist()
+
+
+# Curves of fewer points --------------------------------------------------------------------------
+
+
+@given(
+    st.lists(st.floats(-20.0, 20.0), min_size=1, max_size=60), st.sampled_from([0.0, 0.1, 1.0, 5.0])
+)
+def test_a_thinned_curve_stays_close_to_the_whole(values: list[float], tolerance: float) -> None:
+    x, y = np.arange(len(values)) ** 1.5, np.array(values)
+
+    places = thinned(x, y, tolerance)
+
+    assert places[0] == 0
+    assert places[-1] == len(x) - 1
+    assert (np.diff(places) > 0).all()
+    assert np.abs(np.interp(x, x[places], y[places]) - y).max() <= tolerance + 1e-9
+
+
+def test_points_on_a_line_are_left_out() -> None:
+    x = np.linspace(0.0, 1.0, 50)
+
+    assert thinned(x, 3.0 * x - 1.0, 1e-9).tolist() == [0, 49]
+    assert thinned(x, np.abs(x - x[20]), 1e-9).tolist() == [0, 20, 49]
+
+
+def test_no_points_stay_none() -> None:
+    assert thinned(np.zeros(0), np.zeros(0), 0.1).tolist() == []

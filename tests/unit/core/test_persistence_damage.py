@@ -275,6 +275,15 @@ def test_vectors_of_texts_that_are_not_there_are_refused() -> None:
         load(forged(edit))
 
 
+@pytest.mark.parametrize("verdict", ["used", "built", "plain"])
+def test_confidences_of_another_number_of_routes_are_refused(verdict: str) -> None:
+    def edit(document: dict[str, Any]) -> None:
+        document[verdict]["confidence"]["offsets"] = [0.5] * (len(document["routes"]) - 1)
+
+    with pytest.raises(CorruptSaveError, match="confidence does not belong"):
+        load(forged(edit))
+
+
 class Payload:
     """Writes a file when it is unpickled."""
 

@@ -205,6 +205,43 @@ def test_a_selection_keeps_vectors_words_and_routes_together() -> None:
     assert selected.routes.tolist() == [2, 0, 1]
 
 
+def unnamed_and_named() -> tuple[TrainingRows, TrainingRows]:
+    """Return rows, and the same with a text of route 2 that has no vector."""
+    rows = rows_of(3)
+    unseen = [(2, ["topic0", "word3"]), (1, ["unheard"])]
+    return rows, TrainingRows(rows.vectors, rows.words, rows.routes, unseen)
+
+
+def test_texts_without_a_vector_become_rows_if_a_word_is_known() -> None:
+    rows, named = unnamed_and_named()
+
+    completed = named.completed()
+
+    assert completed.vectors[:-1].tolist() == rows.vectors.tolist()
+    assert completed.routes.tolist() == [*rows.routes.tolist(), 2]
+    assert list(completed.words) == [*rows.words, ["topic0", "word3"]]
+    # The words are those of route 0, so the guess lies there.
+    cosines = rows.vectors @ completed.vectors[-1]
+    assert cosines[rows.routes == 0].mean() > cosines[rows.routes == 2].mean()
+
+
+def test_a_selection_keeps_the_texts_without_a_vector() -> None:
+    _, named = unnamed_and_named()
+
+    assert named.select(np.arange(5)).unseen == named.unseen
+
+
+@pytest.mark.parametrize("kind", BOTH, ids=lambda kind: kind.name)
+def test_a_head_learns_from_texts_without_a_vector(kind: HeadKind) -> None:
+    rows, named = unnamed_and_named()
+    plain, taught = train_head(rows, kind, 0, (0.0, 1.0)), train_head(named, kind, 0, (0.0, 1.0))
+    vector = named.completed().vectors[-1]
+
+    before, after = (head.logits(vector, ["topic0", "word3"]) for head in (plain, taught))
+
+    assert after[2] - after[0] > before[2] - before[0]
+
+
 def test_the_estimated_time_grows_with_rows_routes_and_width() -> None:
     base = head_cost_s(1_000, 20, 100, PLAIN)
 
