@@ -87,7 +87,7 @@ def build_snapshot(
         version=version,
         config=config,
         encoder_id=encoder_id,
-        scorer=scorer.revised(learned.verdict.weights, learned.head),
+        scorer=scorer.revised(learned.verdict.weights, learned.head, learned.verdict.n_candidates),
         confidence=learned.verdict.confidence,
         built=learned.verdict,
         plain=learned.plain,
@@ -196,7 +196,9 @@ def _relearned_later(
         config=config,
         encoder_id=snapshot.encoder_id,
         scorer=scorer.revised(
-            snapshot.plain.weights if had_head else snapshot.scorer.weights, None
+            snapshot.plain.weights if had_head else snapshot.scorer.weights,
+            None,
+            snapshot.plain.n_candidates if had_head else snapshot.scorer.max_candidates,
         ),
         confidence=snapshot.plain.confidence if had_head else _moved(snapshot, entries),
         built=snapshot.plain,

@@ -10,6 +10,7 @@ from stratarouter.calibrating import fit_to_examples
 from stratarouter.calibration import PRIOR, ConfidenceMap, outcome_sample
 from stratarouter.crossfit import ENOUGH_EXAMPLES, MAX_FOLDS_WITH_HEAD, Outcome, cross_fit
 from stratarouter.errors import CorruptSaveError
+from stratarouter.narrowing import enough_candidates, narrowed
 from stratarouter.training import HeadKind, head_cost_s, train_head
 from stratarouter.weighing import learn_sharpness, learn_weights, log_losses
 
@@ -40,12 +41,14 @@ _ROUNDING = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Weights of the scores and the confidence that belongs to them."""
+    """Weights of the scores, and the confidence and the candidates that belong to them."""
 
     weights: FusionWeights
     """How the component scores are combined."""
     confidence: ConfidenceMap
     """From totals to probabilities."""
+    n_candidates: int
+    """How many routes are scored in full, >= 1."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready data.
@@ -55,7 +58,11 @@ class Verdict:
         dict
             Fields by name.
         """
-        return {"weights": asdict(self.weights), "confidence": self.confidence.to_dict()}
+        return {
+            "weights": asdict(self.weights),
+            "confidence": self.confidence.to_dict(),
+            "n_candidates": self.n_candidates,
+        }
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Verdict:
@@ -80,11 +87,12 @@ class Verdict:
             numbers = {name: float(value) for name, value in data["weights"].items()}
             weights = FusionWeights(**numbers)
             confidence = ConfidenceMap.from_dict(data["confidence"])
+            n_candidates = data["n_candidates"]
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise CorruptSaveError(f"the saved weights are not usable: {error}") from error
-        if not _are_usable(weights):
+        if not _are_usable(weights) or type(n_candidates) is not int or n_candidates < 1:
             raise CorruptSaveError("the saved weights are not usable: their numbers do not fit")
-        return cls(weights, confidence)
+        return cls(weights, confidence, n_candidates)
 
 
 def _are_usable(weights: FusionWeights) -> bool:
@@ -163,7 +171,7 @@ def learn(scorer: HybridScorer, examples: Examples, config: RouterConfig) -> Lea
         Head, weights and confidence.
     """
     if not config.enable_calibration:
-        untouched = Verdict(scorer.weights, PRIOR)
+        untouched = Verdict(scorer.weights, PRIOR, config.max_candidates)
         return Learned(None, untouched, untouched, BuildReport("similarity", 0, {}, {}, ()))
     outcomes, _ = cross_fit(scorer, examples, config.seed)
     plain = _fitted(outcomes, scorer.weights, config)
@@ -212,10 +220,8 @@ class _Trial:
         scale: tuple[float, float] | None = None,
     ) -> _Trial:
         """Judge outcomes under the weights that were learned from them."""
-        right = [
-            Outcome(outcome.scored.reweighed(verdict.weights), outcome.target).correct
-            for outcome in outcomes
-        ]
+        outcomes = narrowed(outcomes, verdict.n_candidates)
+        right = [outcome.correct for outcome in _reweighed(outcomes, verdict.weights)]
         losses = log_losses(outcomes, verdict.weights)
         return cls(verdict, losses, sum(right) / len(right), scale)
 
@@ -273,8 +279,16 @@ def reweigh(
 
 def _fitted(outcomes: Sequence[Outcome], start: FusionWeights, config: RouterConfig) -> Verdict:
     weights = reweigh(outcomes, start, config)
-    again = [Outcome(outcome.scored.reweighed(weights), outcome.target) for outcome in outcomes]
-    return Verdict(weights, fit_to_examples(outcome_sample(again)))
+    n_candidates = enough_candidates(_reweighed(outcomes, weights), config)
+    if n_candidates < config.max_candidates:
+        outcomes = narrowed(outcomes, n_candidates)
+        weights = reweigh(outcomes, start, config)
+    sample = outcome_sample(_reweighed(outcomes, weights))
+    return Verdict(weights, fit_to_examples(sample), n_candidates)
+
+
+def _reweighed(outcomes: Sequence[Outcome], weights: FusionWeights) -> list[Outcome]:
+    return [Outcome(outcome.scored.reweighed(weights), outcome.target) for outcome in outcomes]
 
 
 def _affordable(

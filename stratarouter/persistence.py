@@ -155,7 +155,9 @@ def load_snapshot(folder: str | Path) -> Snapshot:
             routes=tuple(routes),
             aligned=tuple(entry.aligned for entry in entries),
             encoder_id=manifest.part("encoder_id", str),
-            scorer=scorer.revised(used.weights, _read_head(root, manifest, scorer, entries)),
+            scorer=scorer.revised(
+                used.weights, _read_head(root, manifest, scorer, entries), used.n_candidates
+            ),
             confidence=used.confidence,
             built=built,
             plain=plain,
@@ -233,7 +235,9 @@ def _manifest_bytes(snapshot: Snapshot, digests: dict[str, str]) -> bytes:
         "config": asdict(snapshot.config),
         "routes": [_route_fields(route) for route in snapshot.routes],
         "aligned": list(snapshot.aligned),
-        "used": Verdict(snapshot.scorer.weights, snapshot.confidence).to_dict(),
+        "used": Verdict(
+            snapshot.scorer.weights, snapshot.confidence, snapshot.scorer.max_candidates
+        ).to_dict(),
         "built": snapshot.built.to_dict(),
         "plain": snapshot.plain.to_dict(),
         "head": _head_fields(snapshot.scorer.head),

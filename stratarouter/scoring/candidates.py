@@ -240,6 +240,32 @@ class ScoredCandidates:
             [head, np.maximum(self.nearest, 0.0), np.maximum(self.prototype, 0.0), self.keyword]
         )
 
+    def selected(self, places: IntArray) -> ScoredCandidates:
+        """Return some of the candidates.
+
+        Parameters
+        ----------
+        places : IntArray
+            Their positions, ascending; not all.
+
+        Returns
+        -------
+        ScoredCandidates
+            Those candidates with the same scores.
+        """
+        return replace(
+            self,
+            routes=self.routes[places],
+            head=None if self.head is None else self.head[places],
+            nearest=self.nearest[places],
+            prototype=self.prototype[places],
+            keyword=self.keyword[places],
+            pattern=None if self.pattern is None else self.pattern[places],
+            semantic=self.semantic[places],
+            total=self.total[places],
+            complete=False,
+        )
+
     def reweighed(self, weights: FusionWeights) -> ScoredCandidates:
         """Return the same component scores with other totals.
 

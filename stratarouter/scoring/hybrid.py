@@ -189,7 +189,9 @@ class HybridScorer:
             stems=self.stems,
         )
 
-    def revised(self, weights: FusionWeights, head: LinearHead | None) -> HybridScorer:
+    def revised(
+        self, weights: FusionWeights, head: LinearHead | None, n_candidates: int | None = None
+    ) -> HybridScorer:
         """Return a scorer over the same routes with other weights and another head.
 
         Parameters
@@ -198,13 +200,16 @@ class HybridScorer:
             Component weights.
         head : LinearHead or None
             Learned head.
+        n_candidates : int, optional
+            How many routes are scored in full; None leaves the number.
 
         Returns
         -------
         HybridScorer
             It shares everything else.
         """
-        return self._with(weights=weights, head=head)
+        most = self.max_candidates if n_candidates is None else n_candidates
+        return self._with(weights=weights, head=head, max_candidates=most)
 
     def with_index(self, index: VectorIndex) -> HybridScorer:
         """Return a scorer of the same routes that finds its candidates otherwise.

@@ -111,7 +111,9 @@ def test_weights_and_confidence_are_fitted_to_enough_own_examples() -> None:
     snapshot = built(many(4, 10))
 
     assert snapshot.confidence.source == "examples"
-    assert snapshot.built == Verdict(snapshot.scorer.weights, snapshot.confidence)
+    assert snapshot.built == Verdict(
+        snapshot.scorer.weights, snapshot.confidence, snapshot.scorer.max_candidates
+    )
     assert snapshot.scorer.weights != published(snapshot)
     assert not snapshot.head_stale
 
@@ -121,7 +123,11 @@ def test_the_settings_and_the_prior_serve_if_calibration_is_turned_off() -> None
 
     assert snapshot.confidence is PRIOR
     assert snapshot.scorer.weights == published(snapshot)
-    assert snapshot.built == snapshot.plain == Verdict(published(snapshot), PRIOR)
+    assert (
+        snapshot.built
+        == snapshot.plain
+        == Verdict(published(snapshot), PRIOR, snapshot.config.max_candidates)
+    )
 
 
 def test_descriptions_do_not_count_as_examples() -> None:

@@ -279,7 +279,7 @@ def test_learning_leaves_the_scorer_as_it_was() -> None:
 def test_a_verdict_survives_json(tmp_path: Path) -> None:
     snapshot = snapshot_of(built(), tmp_path / "saved")
 
-    for verdict in (snapshot.built, snapshot.plain, Verdict(snapshot.plain.weights, PRIOR)):
+    for verdict in (snapshot.built, snapshot.plain, Verdict(snapshot.plain.weights, PRIOR, 7)):
         assert Verdict.from_dict(verdict.to_dict()) == verdict
 
 
@@ -299,7 +299,7 @@ def test_a_verdict_survives_json(tmp_path: Path) -> None:
     ],
 )
 def test_weights_that_cannot_serve_are_refused(change: dict[str, Any]) -> None:
-    data = Verdict(FusionWeights.published(0.6427, 0.2891, 0.0682), PRIOR).to_dict()
+    data = Verdict(FusionWeights.published(0.6427, 0.2891, 0.0682), PRIOR, 10).to_dict()
 
     with pytest.raises(CorruptSaveError, match="weights are not usable"):
         Verdict.from_dict({**data, "weights": {**data["weights"], **change}})

@@ -44,7 +44,7 @@ def saved_head() -> Files:
     rows = training_rows(snapshot.scorer, entries_of(snapshot))
     head = train_head(rows, HeadKind("logistic+words", reads_words=True), seed=0)
     weights = FusionWeights(0.3, 0.2, 0.2, 0.07, head=0.3)
-    verdict = Verdict(weights, snapshot.confidence)
+    verdict = Verdict(weights, snapshot.confidence, 10)
     with_head = replace(snapshot, scorer=snapshot.scorer.revised(weights, head), built=verdict)
     with tempfile.TemporaryDirectory() as folder:
         save_snapshot(with_head, folder)
