@@ -235,9 +235,7 @@ def _manifest_bytes(snapshot: Snapshot, digests: dict[str, str]) -> bytes:
         "config": asdict(snapshot.config),
         "routes": [_route_fields(route) for route in snapshot.routes],
         "aligned": list(snapshot.aligned),
-        "used": Verdict(
-            snapshot.scorer.weights, snapshot.confidence, snapshot.scorer.max_candidates
-        ).to_dict(),
+        "used": snapshot.used.to_dict(),
         "built": snapshot.built.to_dict(),
         "plain": snapshot.plain.to_dict(),
         "head": _head_fields(snapshot.scorer.head),

@@ -78,6 +78,13 @@ class Snapshot:
         return self.scorer.semantic.offsets
 
     @property
+    def used(self) -> Verdict:
+        """Weights, confidence and number of candidates in use."""
+        from stratarouter.learning import Verdict
+
+        return Verdict(self.scorer.weights, self.confidence, self.scorer.max_candidates)
+
+    @property
     def dimension(self) -> int:
         """Width of the vectors."""
         return int(self.vectors.shape[1])

@@ -111,9 +111,7 @@ def test_weights_and_confidence_are_fitted_to_enough_own_examples() -> None:
     snapshot = built(many(4, 10))
 
     assert snapshot.confidence.source == "examples"
-    assert snapshot.built == Verdict(
-        snapshot.scorer.weights, snapshot.confidence, snapshot.scorer.max_candidates
-    )
+    assert snapshot.built == snapshot.used
     assert snapshot.scorer.weights != published(snapshot)
     assert not snapshot.head_stale
 

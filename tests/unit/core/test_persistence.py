@@ -22,7 +22,6 @@ from stratarouter import (
     SaveNotFoundError,
 )
 from stratarouter.calibration import PRIOR
-from stratarouter.learning import Verdict
 from stratarouter.persistence import load_snapshot, save_snapshot
 from stratarouter.testing import CountingEncoder, TableEncoder, sample_routes
 
@@ -113,9 +112,7 @@ def test_snapshots_are_equal_in_every_number(tmp_path: Path) -> None:
     assert again.confidence.source == "queries"
     assert again.scorer.weights == snapshot.scorer.weights
     assert (again.built, again.plain) == (snapshot.built, snapshot.plain)
-    assert again.built != Verdict(
-        again.scorer.weights, again.confidence, again.scorer.max_candidates
-    )
+    assert again.built != again.used
     assert again.head_stale is snapshot.head_stale is False
     assert again.vectors.tobytes() == snapshot.vectors.tobytes()
     assert (again.aligned, again.thresholds) == (snapshot.aligned, snapshot.thresholds)
