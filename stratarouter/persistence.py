@@ -1,21 +1,14 @@
-"""Saving a built router to a folder and reading it back.
+"""Saving a built router and reading it back: what of it is saved, and how it is made again.
 
-The folder holds ``router.json`` (format, settings, routes, confidence, checksums) and one ``.npy``
-file per array, which carries its checksum in its name. Nothing is pickled and loading encodes
-nothing. A new save first writes its arrays beside the old ones and then replaces ``router.json`` in
-one step, so that a crash at any moment leaves the old router or the new one.
+Nothing is pickled and loading encodes nothing; `saved_folder` knows the files.
 """
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
-import os
-import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,11 +20,11 @@ from stratarouter.errors import (
     CorruptSaveError,
     InvalidInputError,
     NoRoutesError,
-    SaveNotFoundError,
 )
 from stratarouter.indexing import breadth_of, indexed_again
 from stratarouter.learning import Verdict
 from stratarouter.route_vectors import RouteVectors, encoded_texts
+from stratarouter.saved_folder import MANIFEST, Manifest, read_array, read_manifest, write_folder
 from stratarouter.snapshot import Snapshot
 from stratarouter.types import Route
 
@@ -43,33 +36,10 @@ if TYPE_CHECKING:
     from stratarouter.scoring.hybrid import HybridScorer
     from stratarouter.types import FloatArray, IntArray
 
-__all__ = ["FORMAT_VERSION", "load_snapshot", "save_snapshot"]
+__all__ = ["load_snapshot", "save_snapshot"]
 
-FORMAT_VERSION = 1
-"""Version of the folder's format; a higher one is refused."""
-
-_FORMAT = "stratarouter-router"
-_MANIFEST = "router.json"
-_ARRAY_FILE = re.compile(r"(?:vectors|offsets|head_weights|head_bias)-[0-9a-f]{16}\.npy")
-_PART = ".part"
-# The format is named at the very start of the manifest, where it survives most damage.
-_HEAD_BYTES = 400
 # Far beyond what training makes, and far from what single precision cannot hold.
 _LARGEST_LOGIT = 1e6
-
-
-@dataclass(frozen=True, slots=True)
-class _Manifest:
-    """The checked content of ``router.json``."""
-
-    body: dict[str, Any]
-    """Everything but the checksum of the file itself."""
-
-    def part(self, name: str, kind: type) -> Any:
-        value = self.body.get(name)
-        if type(value) is not kind:
-            raise CorruptSaveError(f"{_MANIFEST}: {name!r} is missing or no {kind.__name__}")
-        return value
 
 
 def save_snapshot(snapshot: Snapshot, folder: str | Path) -> Path:
@@ -95,22 +65,7 @@ def save_snapshot(snapshot: Snapshot, folder: str | Path) -> Path:
     InvalidInputError
         If the folder holds something else, or the metadata of a route is not JSON.
     """
-    target = Path(folder)
-    _require_replaceable(target)
-    arrays = {name: _array_bytes(array) for name, array in _arrays_of(snapshot).items()}
-    digests = {name: hashlib.sha256(content).hexdigest() for name, content in arrays.items()}
-    manifest = _manifest_bytes(snapshot, digests)
-    target.mkdir(parents=True, exist_ok=True)
-    files = {_file_name(name, digests[name]): content for name, content in arrays.items()}
-    try:
-        for name, content in files.items():
-            _write(target / name, content)
-        _write(target / _MANIFEST, manifest)
-    except OSError:
-        _remove_arrays(target, keep=_referenced(target))
-        raise
-    _remove_arrays(target, keep=files.keys())
-    return target
+    return write_folder(Path(folder), _manifest_fields(snapshot), _arrays_of(snapshot))
 
 
 def load_snapshot(folder: str | Path) -> Snapshot:
@@ -136,8 +91,8 @@ def load_snapshot(folder: str | Path) -> Snapshot:
         If its settings ask for an HNSW index and faiss is not installed.
     """
     root = Path(folder)
-    manifest = _read_manifest(root)
-    vectors, offsets = (_read_array(root, name, manifest) for name in ("vectors", "offsets"))
+    manifest = read_manifest(root)
+    vectors, offsets = (read_array(root, name, manifest) for name in ("vectors", "offsets"))
     try:
         config = RouterConfig.from_options(**manifest.part("config", dict))
         routes = [Route(**fields) for fields in manifest.part("routes", list)]
@@ -167,68 +122,11 @@ def load_snapshot(folder: str | Path) -> Snapshot:
     except CorruptSaveError:
         raise
     except (TypeError, ValueError, KeyError, OverflowError, NoRoutesError) as error:
-        raise CorruptSaveError(f"{root / _MANIFEST} does not describe a router: {error}") from error
+        raise CorruptSaveError(f"{root / MANIFEST} does not describe a router: {error}") from error
 
 
-def _require_replaceable(target: Path) -> None:
-    if not target.exists():
-        return
-    if target.is_dir():
-        path = target / _MANIFEST
-        if path.is_file():
-            with path.open("rb") as file:
-                if _FORMAT.encode() in file.read(_HEAD_BYTES):
-                    return
-        elif all(_is_leftover(entry.name) for entry in target.iterdir()):
-            return
-    raise InvalidInputError(f"{target} exists and is no saved router; choose another folder")
-
-
-def _is_leftover(name: str) -> bool:
-    """Say whether a file can only come from a save that was interrupted."""
-    return _ARRAY_FILE.fullmatch(name.removesuffix(_PART)) is not None or name == _MANIFEST + _PART
-
-
-def _referenced(target: Path) -> set[str]:
-    """Return the arrays that the manifest in a folder needs; all of them if it cannot be read."""
-    names = {entry.name for entry in target.iterdir() if _ARRAY_FILE.fullmatch(entry.name)}
-    path = target / _MANIFEST
-    if not path.is_file():
-        return set()
-    text = path.read_bytes().decode("ascii", "replace")
-    return {name for name in names if name.removesuffix(".npy").partition("-")[2] in text}
-
-
-def _remove_arrays(target: Path, keep: Iterable[str]) -> None:
-    kept = set(keep)
-    for entry in list(target.iterdir()):
-        if entry.name not in kept and _is_leftover(entry.name):
-            entry.unlink(missing_ok=True)
-
-
-def _write(path: Path, content: bytes) -> None:
-    part = path.with_name(path.name + _PART)
-    with part.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
-
-
-def _file_name(name: str, digest: str) -> str:
-    return f"{name}-{digest[:16]}.npy"
-
-
-def _array_bytes(array: NDArray[Any]) -> bytes:
-    buffer = io.BytesIO()
-    np.lib.format.write_array(buffer, array, version=(1, 0), allow_pickle=False)
-    return buffer.getvalue()
-
-
-def _manifest_bytes(snapshot: Snapshot, digests: dict[str, str]) -> bytes:
-    body = {
-        "format": _FORMAT,
-        "format_version": FORMAT_VERSION,
+def _manifest_fields(snapshot: Snapshot) -> dict[str, Any]:
+    return {
         "encoder_id": snapshot.encoder_id,
         "dimension": snapshot.dimension,
         "snapshot_version": snapshot.version,
@@ -242,16 +140,7 @@ def _manifest_bytes(snapshot: Snapshot, digests: dict[str, str]) -> bytes:
         "head_stale": snapshot.head_stale,
         "breadth": breadth_of(snapshot.scorer),
         "thresholds": list(snapshot.thresholds),
-        "sha256": digests,
     }
-    return _document(body)
-
-
-def _document(body: dict[str, Any]) -> bytes:
-    # Plain ASCII, so that texts with lone surrogates, which UTF-8 cannot write, are kept as well.
-    text = json.dumps(body, indent=1, allow_nan=False)
-    checksum = hashlib.sha256(text.encode()).hexdigest()
-    return json.dumps({"checksum": checksum, **body}, indent=1, allow_nan=False).encode()
 
 
 def _thresholds(saved: list[Any], n_routes: int) -> tuple[float, ...]:
@@ -282,12 +171,12 @@ def _head_fields(head: LinearHead | None) -> dict[str, Any]:
 
 
 def _read_head(
-    root: Path, manifest: _Manifest, scorer: HybridScorer, entries: Sequence[RouteVectors]
+    root: Path, manifest: Manifest, scorer: HybridScorer, entries: Sequence[RouteVectors]
 ) -> LinearHead | None:
     fields = manifest.part("head", dict)
     if not fields:
         return None
-    weights, bias = (_read_array(root, name, manifest) for name in ("head_weights", "head_bias"))
+    weights, bias = (read_array(root, name, manifest) for name in ("head_weights", "head_bias"))
     seed = int(manifest.part("config", dict).get("seed", 0))
     rows = training_rows(scorer, entries)
     sketch = sketch_words(rows.words, seed) if fields.get("reads_words") else None
@@ -321,57 +210,6 @@ def _route_fields(route: Route) -> dict[str, Any]:
             "use lists instead of tuples, and strings as keys"
         )
     return fields
-
-
-def _read_manifest(root: Path) -> _Manifest:
-    path = root / _MANIFEST
-    if not path.is_file():
-        raise SaveNotFoundError(f"no saved router in {root}: {_MANIFEST} is missing")
-    try:
-        content = path.read_bytes()
-        document = json.loads(content)
-    except (OSError, ValueError, RecursionError) as error:
-        raise CorruptSaveError(f"{path} is not readable JSON: {error}") from error
-    if not isinstance(document, dict) or document.get("format") != _FORMAT:
-        raise CorruptSaveError(f"{path} is not the file of a saved router")
-    if document.get("format_version") != FORMAT_VERSION:
-        raise CorruptSaveError(
-            f"{path} has format version {document.get('format_version')!r}; this release reads "
-            f"{FORMAT_VERSION}"
-        )
-    body = {name: value for name, value in document.items() if name != "checksum"}
-    if not _is_unchanged(body, content):
-        raise CorruptSaveError(f"{path} was changed after it was written; save the router anew")
-    return _Manifest(body)
-
-
-def _is_unchanged(body: dict[str, Any], content: bytes) -> bool:
-    try:
-        return _document(body) == content
-    except (ValueError, RecursionError):
-        # NaN can be read but is never written.
-        return False
-
-
-def _read_array(root: Path, name: str, manifest: _Manifest) -> NDArray[Any]:
-    digest = str(manifest.part("sha256", dict).get(name))
-    path = root / _file_name(name, digest)
-    if _ARRAY_FILE.fullmatch(path.name) is None:
-        raise CorruptSaveError(f"{root / _MANIFEST} has no checksum of its {name}")
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise CorruptSaveError(f"{path} cannot be read: {error}") from error
-    if hashlib.sha256(content).hexdigest() != digest:
-        raise CorruptSaveError(f"{path} is truncated or damaged; save the router anew")
-    try:
-        buffer = io.BytesIO(content)
-        np.lib.format.read_magic(buffer)
-        shape, by_columns, dtype = np.lib.format.read_array_header_1_0(buffer)
-        order: Literal["F", "C"] = "F" if by_columns else "C"
-        return np.frombuffer(content, dtype, offset=buffer.tell()).reshape(shape, order=order)
-    except Exception as error:  # re-raised: foreign bytes can upset the parser in many ways
-        raise CorruptSaveError(f"{path} is no array: {error}") from error
 
 
 def _entries(

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stratarouter import CorruptSaveError, HashingEncoder, Route, Router, SaveNotFoundError
-from stratarouter.persistence import FORMAT_VERSION
+from stratarouter.saved_folder import FORMAT_VERSION
 from stratarouter.testing import sample_routes
 
 if TYPE_CHECKING:
