@@ -13,6 +13,19 @@ if TYPE_CHECKING:
     from stratarouter_runtime.cache.manager import CacheManager
     from stratarouter_runtime.cache.memory import MemoryBackend
     from stratarouter_runtime.config import RuntimeConfig
+    from stratarouter_runtime.conversation import (
+        Completion,
+        CompletionRequest,
+        ImagePart,
+        Message,
+        ResponseFormat,
+        TextPart,
+        ToolCall,
+        ToolChoice,
+        ToolSpec,
+        Usage,
+    )
+    from stratarouter_runtime.embeddings import EmbeddingAnswer, EmbeddingRequest
     from stratarouter_runtime.errors import (
         BridgeClosedError,
         BridgeLoopError,
@@ -30,18 +43,23 @@ if TYPE_CHECKING:
         UnknownProviderError,
     )
     from stratarouter_runtime.providers.scripted import EchoClient, ScriptedClient
+    from stratarouter_runtime.stream_events import (
+        Finish,
+        StreamError,
+        StreamStart,
+        StreamWarning,
+        TextDelta,
+        ToolCallDelta,
+        UsageDelta,
+    )
     from stratarouter_runtime.telemetry.logs import JsonFormatter
     from stratarouter_runtime.types import (
         ANONYMOUS,
         CacheHit,
-        Completion,
-        CompletionRequest,
         Event,
         ExecutionRecord,
         ExecutionResult,
-        Message,
         Partition,
-        Usage,
     )
 
 __all__ = [
@@ -56,26 +74,41 @@ __all__ = [
     "CoreRuntimeBridge",
     "DuplicateBindingError",
     "EchoClient",
+    "EmbeddingAnswer",
+    "EmbeddingRequest",
     "Event",
     "ExecutionRecord",
     "ExecutionResult",
     "ExecutionTimeoutError",
     "FeatureNotBuiltWarning",
     "FeatureUnavailableError",
+    "Finish",
     "HandlerError",
+    "ImagePart",
     "InvalidContextError",
     "JsonFormatter",
     "MemoryBackend",
     "Message",
     "Partition",
     "ProviderError",
+    "ResponseFormat",
     "RuntimeConfig",
     "SaturatedError",
     "ScriptedClient",
+    "StreamError",
+    "StreamStart",
+    "StreamWarning",
+    "TextDelta",
+    "TextPart",
+    "ToolCall",
+    "ToolCallDelta",
+    "ToolChoice",
+    "ToolSpec",
     "UnboundRouteError",
     "UncacheableValueError",
     "UnknownProviderError",
     "Usage",
+    "UsageDelta",
 ]
 
 _HOMES = {
@@ -83,6 +116,18 @@ _HOMES = {
     "CacheManager": "cache.manager",
     "MemoryBackend": "cache.memory",
     "RuntimeConfig": "config",
+    "Completion": "conversation",
+    "CompletionRequest": "conversation",
+    "ImagePart": "conversation",
+    "Message": "conversation",
+    "ResponseFormat": "conversation",
+    "TextPart": "conversation",
+    "ToolCall": "conversation",
+    "ToolChoice": "conversation",
+    "ToolSpec": "conversation",
+    "Usage": "conversation",
+    "EmbeddingAnswer": "embeddings",
+    "EmbeddingRequest": "embeddings",
     "BridgeClosedError": "errors",
     "BridgeLoopError": "errors",
     "CacheBackendError": "errors",
@@ -99,17 +144,20 @@ _HOMES = {
     "UnknownProviderError": "errors",
     "EchoClient": "providers.scripted",
     "ScriptedClient": "providers.scripted",
+    "Finish": "stream_events",
+    "StreamError": "stream_events",
+    "StreamStart": "stream_events",
+    "StreamWarning": "stream_events",
+    "TextDelta": "stream_events",
+    "ToolCallDelta": "stream_events",
+    "UsageDelta": "stream_events",
     "JsonFormatter": "telemetry.logs",
     "ANONYMOUS": "types",
     "CacheHit": "types",
-    "Completion": "types",
-    "CompletionRequest": "types",
     "Event": "types",
     "ExecutionRecord": "types",
     "ExecutionResult": "types",
-    "Message": "types",
     "Partition": "types",
-    "Usage": "types",
 }
 
 

@@ -8,13 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from stratarouter.types import FloatArray, Route, RouteResult
-    from stratarouter_runtime.types import (
-        Completion,
-        CompletionRequest,
-        Event,
-        ExecutionRecord,
-        Partition,
-    )
+    from stratarouter_runtime.conversation import Completion, CompletionRequest
+    from stratarouter_runtime.types import Event, ExecutionRecord, Partition
 
 __all__ = [
     "BackendStats",

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stratarouter.types import Route, RouteResult, RouteScores
+from stratarouter_runtime.conversation import Completion, CompletionRequest
 from stratarouter_runtime.providers.scripted import EchoClient, ScriptedClient
-from stratarouter_runtime.types import Completion, CompletionRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from stratarouter_runtime.conversation import Completion
 from stratarouter_runtime.errors import ProviderError
-from stratarouter_runtime.types import Completion
 
 if TYPE_CHECKING:
+    from stratarouter_runtime.conversation import CompletionRequest
     from stratarouter_runtime.protocols import LLMClient
-    from stratarouter_runtime.types import CompletionRequest
 
 __all__ = ["complete"]
 
