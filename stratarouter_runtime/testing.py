@@ -9,6 +9,7 @@ import numpy as np
 
 from stratarouter.types import Route, RouteResult, RouteScores
 from stratarouter_runtime.conversation import Completion, CompletionRequest
+from stratarouter_runtime.fake_upstream import FakeUpstream, FunctionCall, Reply
 from stratarouter_runtime.providers.scripted import EchoClient, ScriptedClient
 
 if TYPE_CHECKING:
@@ -20,10 +21,13 @@ if TYPE_CHECKING:
 __all__ = [
     "EchoClient",
     "EchoHandler",
+    "FakeUpstream",
     "FixedRouter",
+    "FunctionCall",
     "GatedClient",
     "ManualClock",
     "RecordingSink",
+    "Reply",
     "ScriptedClient",
     "TinyEncoder",
     "make_decision",

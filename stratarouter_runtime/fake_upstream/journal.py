@@ -1,0 +1,394 @@
+"""What happened: every request, connection and token. Clients are judged by it."""
+
+from __future__ import annotations
+
+import base64
+import threading
+from collections import deque
+from dataclasses import dataclass, field, fields
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from stratarouter_runtime.fake_upstream.parsing import IncomingRequest
+
+__all__ = ["Billed", "ConnectionRecord", "Journal", "RequestRecord", "request_from", "to_plain"]
+
+_MOST_MODELS = 10_000
+_MODEL_CHARACTERS = 200
+_OTHER_MODELS = "…"
+
+Outcome = Literal["open", "answered", "cut", "client_left"]
+
+
+@dataclass(frozen=True, slots=True)
+class Billed:
+    """What a service would charge for."""
+
+    calls: int = 0
+    """Answers that cost something."""
+    input_tokens: int = 0
+    """Tokens read."""
+    output_tokens: int = 0
+    """Tokens written."""
+
+
+@dataclass(slots=True, kw_only=True)
+class RequestRecord:
+    """One request and what became of it. Times are of the monotonic clock, seconds."""
+
+    number: int
+    """Its number, from 1."""
+    connection: int
+    """Number of the connection that it came on."""
+    method: str
+    """GET, POST, and so on."""
+    target: str
+    """Path and query."""
+    head: bytes = field(repr=False)
+    """Request line and headers, as they came."""
+    body: bytes = field(repr=False)
+    """The body, as it came."""
+    bytes_in: int
+    """Length on the wire."""
+    started_s: float
+    """When it was complete."""
+    wire: str = ""
+    """Name of its wire format, "" if the path belongs to none."""
+    operation: str = ""
+    """complete, stream or embed; "" for anything else."""
+    model: str = ""
+    """The model that it names."""
+    fault: str = ""
+    """The fault that struck, with its variant, "" if none did."""
+    status: int | None = None
+    """HTTP status of the answer, None if none was sent."""
+    bytes_out: int = 0
+    """Bytes of the answer that were handed to the socket."""
+    first_byte_s: float | None = None
+    """When the first byte of the answer was handed to the socket."""
+    ended_s: float | None = None
+    """When it was over."""
+    outcome: Outcome = "open"
+    """answered; cut by us; client_left before the answer was complete; open until it is over."""
+    input_tokens: int = 0
+    """What was billed for reading so far."""
+    output_tokens: int = 0
+    """What was billed for writing so far."""
+
+    @property
+    def path(self) -> str:
+        """The path without its query."""
+        return self.target.partition("?")[0]
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Headers by name in lower case; values of a repeated one are joined by commas."""
+        found: dict[str, str] = {}
+        for line in self.head.decode("latin-1").split("\r\n")[1:]:
+            name, colon, value = line.partition(":")
+            if colon:
+                key = name.strip().lower()
+                found[key] = f"{found[key]}, {value.strip()}" if key in found else value.strip()
+        return found
+
+
+@dataclass(slots=True, kw_only=True)
+class ConnectionRecord:
+    """One connection. Times are of the monotonic clock, seconds."""
+
+    number: int
+    """Its number, from 1."""
+    port: int
+    """The port that it came to."""
+    fault: str = ""
+    """The connect fault of that port, "" if there is none or it is over."""
+    opened_s: float
+    """When it was taken up."""
+    first_byte_s: float | None = None
+    """When its first byte came in."""
+    closed_s: float | None = None
+    """When it was over."""
+    closed_by: Literal["", "client", "server"] = ""
+    """Who ended it, "" while it is open."""
+    was_reset: bool = False
+    """Whether the client, or a fault, ended it by a reset."""
+    bytes_in: int = 0
+    """Bytes that came in."""
+    bytes_out: int = 0
+    """Bytes that were handed to the socket."""
+
+
+class Journal:
+    """Remembers the latest requests and connections, and the sums of all.
+
+    The server writes, any thread reads.
+
+    Parameters
+    ----------
+    keep : int
+        How many requests and connections are remembered.
+    """
+
+    def __init__(self, keep: int) -> None:
+        self._changed = threading.Condition()
+        self._requests: deque[RequestRecord] = deque(maxlen=keep)
+        self._connections: deque[ConnectionRecord] = deque(maxlen=keep)
+        self._bills: dict[str, list[int]] = {}
+        self._n_requests = 0
+        self._n_connections = 0
+        self._n_requests_forgotten = 0
+        self._n_connections_forgotten = 0
+        self._n_open = 0
+
+    def open_connection(self, port: int, fault: str) -> ConnectionRecord:
+        """Note a new connection.
+
+        Parameters
+        ----------
+        port : int
+            Where it came.
+        fault : str
+            The connect fault there.
+
+        Returns
+        -------
+        ConnectionRecord
+            Its record, to be kept up to date.
+        """
+        with self._changed:
+            self._n_connections += 1
+            self._n_open += 1
+            record = ConnectionRecord(
+                number=self._n_connections, port=port, fault=fault, opened_s=monotonic()
+            )
+            self._connections.append(record)
+            self._changed.notify_all()
+        return record
+
+    def first_byte(self, record: ConnectionRecord) -> None:
+        """Note that the first byte of a connection came in.
+
+        Parameters
+        ----------
+        record : ConnectionRecord
+            The connection.
+        """
+        with self._changed:
+            record.first_byte_s = monotonic()
+            self._changed.notify_all()
+
+    def close_connection(
+        self, record: ConnectionRecord, by: Literal["client", "server"], *, was_reset: bool
+    ) -> None:
+        """Note the end of a connection.
+
+        Parameters
+        ----------
+        record : ConnectionRecord
+            The connection.
+        by : {"client", "server"}
+            Who ended it.
+        was_reset : bool
+            Whether by a reset.
+        """
+        with self._changed:
+            record.closed_by, record.was_reset = by, was_reset
+            record.closed_s = monotonic()
+            self._n_open -= 1
+            self._changed.notify_all()
+
+    def open_request(self, incoming: IncomingRequest, connection: int) -> RequestRecord:
+        """Note a request.
+
+        Parameters
+        ----------
+        incoming : IncomingRequest
+            The request.
+        connection : int
+            Number of its connection.
+
+        Returns
+        -------
+        RequestRecord
+            Its record, to be kept up to date.
+        """
+        with self._changed:
+            self._n_requests += 1
+            record = RequestRecord(
+                number=self._n_requests,
+                connection=connection,
+                method=incoming.method,
+                target=incoming.target,
+                head=incoming.head,
+                body=incoming.body,
+                bytes_in=incoming.n_bytes,
+                started_s=monotonic(),
+            )
+            self._requests.append(record)
+            self._changed.notify_all()
+        return record
+
+    def sent(
+        self, record: RequestRecord, n_bytes: int, input_tokens: int, output_tokens: int
+    ) -> None:
+        """Note that a part of an answer was sent, or done without being sent.
+
+        Parameters
+        ----------
+        record : RequestRecord
+            The request.
+        n_bytes : int
+            Bytes handed to the socket.
+        input_tokens, output_tokens : int
+            What is billed for it.
+        """
+        with self._changed:
+            if record.first_byte_s is None and n_bytes:
+                record.first_byte_s = monotonic()
+            record.bytes_out += n_bytes
+            is_forgotten = record.number <= self._n_requests_forgotten
+            if (input_tokens or output_tokens) and not is_forgotten:
+                bill = self._bill_of(record.model)
+                bill[0] += record.input_tokens == 0 and record.output_tokens == 0
+                bill[1] += input_tokens
+                bill[2] += output_tokens
+                record.input_tokens += input_tokens
+                record.output_tokens += output_tokens
+            self._changed.notify_all()
+
+    def close_request(self, record: RequestRecord, outcome: Outcome) -> None:
+        """Note that a request is over.
+
+        Parameters
+        ----------
+        record : RequestRecord
+            The request.
+        outcome : {"answered", "cut", "client_left"}
+            How it ended.
+        """
+        with self._changed:
+            record.outcome = outcome
+            record.ended_s = monotonic()
+            self._changed.notify_all()
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait for a change.
+
+        Parameters
+        ----------
+        timeout_s : float, seconds
+            Longest wait.
+        """
+        with self._changed:
+            self._changed.wait(timeout_s)
+
+    def requests(self) -> list[RequestRecord]:
+        """Return the requests that are remembered.
+
+        Returns
+        -------
+        list of RequestRecord
+            Oldest first; those that are under way still change.
+        """
+        with self._changed:
+            return list(self._requests)
+
+    def connections(self) -> list[ConnectionRecord]:
+        """Return the connections that are remembered.
+
+        Returns
+        -------
+        list of ConnectionRecord
+            Oldest first; those that are open still change.
+        """
+        with self._changed:
+            return list(self._connections)
+
+    def counts(self) -> tuple[int, int, int]:
+        """Return counts without copying records.
+
+        Returns
+        -------
+        tuple of (int, int, int)
+            Requests and connections since the last `forget`, and connections that are open.
+        """
+        with self._changed:
+            return (
+                self._n_requests - self._n_requests_forgotten,
+                self._n_connections - self._n_connections_forgotten,
+                self._n_open,
+            )
+
+    def billed(self, model: str | None) -> Billed:
+        """Return the sum of all bills.
+
+        Parameters
+        ----------
+        model : str or None
+            One model only, or None for all.
+
+        Returns
+        -------
+        Billed
+            Calls and tokens.
+        """
+        with self._changed:
+            if model is not None:
+                return Billed(*self._bills.get(model[:_MODEL_CHARACTERS], (0, 0, 0)))
+            return Billed(*(sum(column) for column in zip(*self._bills.values(), strict=True)))
+
+    def forget(self) -> None:
+        """Forget requests, ended connections, and all sums; numbers go on."""
+        with self._changed:
+            self._requests.clear()
+            self._bills.clear()
+            still_open = [entry for entry in self._connections if not entry.closed_by]
+            self._connections.clear()
+            self._connections.extend(still_open)
+            self._n_requests_forgotten = self._n_requests
+            self._n_connections_forgotten = self._n_connections
+            self._changed.notify_all()
+
+    def _bill_of(self, model: str) -> list[int]:
+        key = model[:_MODEL_CHARACTERS]
+        if key not in self._bills and len(self._bills) >= _MOST_MODELS:
+            key = _OTHER_MODELS
+        return self._bills.setdefault(key, [0, 0, 0])
+
+
+def to_plain(record: RequestRecord | ConnectionRecord) -> dict[str, Any]:
+    """Return a record as plain data; bytes become base64 text.
+
+    Parameters
+    ----------
+    record : RequestRecord or ConnectionRecord
+        The record.
+
+    Returns
+    -------
+    dict
+        Its fields.
+    """
+    plain = {entry.name: getattr(record, entry.name) for entry in fields(record)}
+    for name in ("head", "body"):
+        if name in plain:
+            plain[name] = base64.b64encode(plain[name]).decode()
+    return plain
+
+
+def request_from(plain: dict[str, Any]) -> RequestRecord:
+    """Return the record that plain data stand for.
+
+    Parameters
+    ----------
+    plain : dict
+        What `to_plain` made.
+
+    Returns
+    -------
+    RequestRecord
+        The record.
+    """
+    decoded = {name: base64.b64decode(plain[name]) for name in ("head", "body")}
+    return RequestRecord(**{**plain, **decoded})
