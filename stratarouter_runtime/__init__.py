@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from stratarouter_runtime.accounting import AttemptRow, LedgerTotals, Reservation
     from stratarouter_runtime.accounting_errors import (
         AttemptStateError,
         BudgetExceededError,
@@ -48,6 +49,12 @@ if TYPE_CHECKING:
         UncacheableValueError,
         UnknownProviderError,
     )
+    from stratarouter_runtime.ledger.budgets import Budget, BudgetState
+    from stratarouter_runtime.ledger.memory import MemoryLedger
+    from stratarouter_runtime.policies.circuit import CircuitRules
+    from stratarouter_runtime.policies.pricing import CataloguePrices, ModelPrice, PriceTable
+    from stratarouter_runtime.policies.stream_assembly import StreamAssembler
+    from stratarouter_runtime.policies.targets import FallbackChains, Target
     from stratarouter_runtime.provider_errors import (
         AllTargetsFailedError,
         AttemptFailure,
@@ -92,16 +99,21 @@ __all__ = [
     "ANONYMOUS",
     "AllTargetsFailedError",
     "AttemptFailure",
+    "AttemptRow",
     "AttemptStateError",
     "AuthenticationError",
     "BadRequestError",
     "BridgeClosedError",
     "BridgeLoopError",
+    "Budget",
     "BudgetExceededError",
+    "BudgetState",
     "CacheBackendError",
     "CacheHit",
     "CacheManager",
+    "CataloguePrices",
     "CircuitOpenError",
+    "CircuitRules",
     "Completion",
     "CompletionRequest",
     "ConnectionFailedError",
@@ -117,6 +129,7 @@ __all__ = [
     "ExecutionRecord",
     "ExecutionResult",
     "ExecutionTimeoutError",
+    "FallbackChains",
     "FeatureNotBuiltWarning",
     "FeatureUnavailableError",
     "Finish",
@@ -126,25 +139,32 @@ __all__ = [
     "InvalidContextError",
     "JsonFormatter",
     "LedgerFullError",
+    "LedgerTotals",
     "MemoryBackend",
+    "MemoryLedger",
     "Message",
+    "ModelPrice",
     "NotFoundError",
     "OverloadedError",
     "Partition",
     "PermissionDeniedError",
+    "PriceTable",
     "ProviderError",
     "ProviderTimeoutError",
     "QuotaExhaustedError",
     "RateLimitedError",
+    "Reservation",
     "ResponseFormat",
     "RuntimeConfig",
     "SaturatedError",
     "ScriptedClient",
     "ServerError",
+    "StreamAssembler",
     "StreamError",
     "StreamInterruptedError",
     "StreamStart",
     "StreamWarning",
+    "Target",
     "TextDelta",
     "TextPart",
     "ToolCall",
@@ -160,6 +180,9 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AttemptRow": "accounting",
+    "LedgerTotals": "accounting",
+    "Reservation": "accounting",
     "AttemptStateError": "accounting_errors",
     "BudgetExceededError": "accounting_errors",
     "CostCapExceededError": "accounting_errors",
@@ -194,6 +217,16 @@ _HOMES = {
     "UnboundRouteError": "errors",
     "UncacheableValueError": "errors",
     "UnknownProviderError": "errors",
+    "Budget": "ledger.budgets",
+    "BudgetState": "ledger.budgets",
+    "MemoryLedger": "ledger.memory",
+    "CircuitRules": "policies.circuit",
+    "CataloguePrices": "policies.pricing",
+    "ModelPrice": "policies.pricing",
+    "PriceTable": "policies.pricing",
+    "StreamAssembler": "policies.stream_assembly",
+    "FallbackChains": "policies.targets",
+    "Target": "policies.targets",
     "AllTargetsFailedError": "provider_errors",
     "AttemptFailure": "provider_errors",
     "AuthenticationError": "provider_errors",

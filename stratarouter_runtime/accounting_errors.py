@@ -11,12 +11,10 @@ The tree::
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from decimal import Decimal
+from typing import ClassVar
 
 from stratarouter.errors import StrataError
-
-if TYPE_CHECKING:
-    from decimal import Decimal
 
 __all__ = [
     "AttemptStateError",
@@ -62,8 +60,8 @@ class BudgetExceededError(StrataError, RuntimeError):
             )
         else:
             problem = (
-                f"has ${limit_usd - used_usd:f} of ${limit_usd:f} left, "
-                f"and the call may cost ${asked_usd:f}; raise it or lower max_tokens"
+                f"has {_dollars(max(limit_usd - used_usd, Decimal(0)))} of {_dollars(limit_usd)} "
+                f"left, and the call may cost {_dollars(asked_usd)}; raise it or lower max_tokens"
             )
         super().__init__(f"budget {budget!r} {problem}")
         self.budget = budget
@@ -90,9 +88,10 @@ class CostCapExceededError(StrataError, RuntimeError):
     failover: ClassVar[bool] = True
 
     def __init__(self, cap_usd: Decimal, used_usd: Decimal, asked_usd: Decimal | None) -> None:
-        asked = "an unknown sum" if asked_usd is None else f"up to ${asked_usd:f}"
+        asked = "an unknown sum" if asked_usd is None else f"up to {_dollars(asked_usd)}"
         super().__init__(
-            f"the next call may cost {asked}, and ${used_usd:f} of ${cap_usd:f} are used; "
+            f"the next call may cost {asked}, "
+            f"and {_dollars(used_usd)} of {_dollars(cap_usd)} are used; "
             "raise the cost cap, lower max_tokens, or give the model a price"
         )
         self.cap_usd = cap_usd
@@ -136,3 +135,7 @@ class LedgerFullError(StrataError, RuntimeError):
         super().__init__(f"the ledger holds {limit} {what} already; raise its limit or ask later")
         self.what = what
         self.limit = limit
+
+
+def _dollars(amount_usd: Decimal) -> str:
+    return f"${amount_usd.normalize():f}"
