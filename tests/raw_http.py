@@ -9,7 +9,17 @@ from time import monotonic
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-__all__ = ["BODIES", "PATHS", "Seen", "body_for", "chat_choices", "chat_text", "post", "talk"]
+__all__ = [
+    "BODIES",
+    "MESSAGES",
+    "PATHS",
+    "Seen",
+    "body_for",
+    "chat_choices",
+    "chat_text",
+    "post",
+    "talk",
+]
 
 MESSAGES = [{"role": "user", "content": "Where is my parcel, please?"}]
 FUNCTION = {
@@ -157,15 +167,15 @@ def post(
 
 
 def talk(url: str, data: bytes, *, timeout_s: float = 5.0, linger_s: float = 0.0) -> Seen:
-    """Send bytes, and read until an answer is whole, the connection ends, or time is up.
+    """Connect, send bytes, and read until an answer is whole, the connection ends, or time is up.
 
     `linger_s` is how long to listen on after that.
     """
     place = urlsplit(url)
     seen = Seen()
     end_s = monotonic() + timeout_s
-    with socket.create_connection((place.hostname, place.port), timeout=timeout_s) as client:
-        try:
+    try:
+        with socket.create_connection((place.hostname, place.port), timeout=timeout_s) as client:
             client.sendall(data)
             while seen.ended == "silent" and (left_s := end_s - monotonic()) > 0:
                 client.settimeout(left_s)
@@ -178,10 +188,10 @@ def talk(url: str, data: bytes, *, timeout_s: float = 5.0, linger_s: float = 0.0
             if seen.ended == "answered" and linger_s > 0:
                 client.settimeout(linger_s)
                 seen.rest += client.recv(1 << 20)
-        except TimeoutError:
-            pass
-        except ConnectionResetError:
-            seen.ended = "reset"
+    except TimeoutError:
+        pass
+    except (ConnectionResetError, BrokenPipeError):
+        seen.ended = "reset"
     return seen
 
 

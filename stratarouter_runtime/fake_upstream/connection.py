@@ -228,8 +228,7 @@ class Connection(asyncio.Protocol):
         read = sum(send.input_tokens for send in sends)
         written = sum(send.output_tokens for send in sends)
         # Before the bytes leave: who has the answer must find its bill.
-        journal.sent(request, len(data), read, written)
-        journal.close_request(request, "answered")
+        journal.answered(request, len(data), read, written)
         self._write(data)
 
     async def _carry_out(self, request: RequestRecord, plan: Plan, *, keep_alive: bool) -> None:

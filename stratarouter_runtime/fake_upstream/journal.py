@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from stratarouter_runtime.fake_upstream.parsing import IncomingRequest
 
-__all__ = ["Billed", "ConnectionRecord", "Journal", "RequestRecord", "request_from", "to_plain"]
+__all__ = [
+    "Billed",
+    "ConnectionRecord",
+    "Journal",
+    "Outcome",
+    "RequestRecord",
+    "request_from",
+    "to_plain",
+]
 
 _MOST_MODELS = 10_000
 _MODEL_CHARACTERS = 200
@@ -140,6 +148,7 @@ class Journal:
         self._n_requests_forgotten = 0
         self._n_connections_forgotten = 0
         self._n_open = 0
+        self._n_waiting = 0
 
     def open_connection(self, port: int, fault: str) -> ConnectionRecord:
         """Note a new connection.
@@ -163,7 +172,7 @@ class Journal:
                 number=self._n_connections, port=port, fault=fault, opened_s=monotonic()
             )
             self._connections.append(record)
-            self._changed.notify_all()
+            self._tell()
         return record
 
     def first_byte(self, record: ConnectionRecord) -> None:
@@ -176,7 +185,7 @@ class Journal:
         """
         with self._changed:
             record.first_byte_s = monotonic()
-            self._changed.notify_all()
+            self._tell()
 
     def close_connection(
         self, record: ConnectionRecord, by: Literal["client", "server"], *, was_reset: bool
@@ -196,7 +205,7 @@ class Journal:
             record.closed_by, record.was_reset = by, was_reset
             record.closed_s = monotonic()
             self._n_open -= 1
-            self._changed.notify_all()
+            self._tell()
 
     def open_request(self, incoming: IncomingRequest, connection: int) -> RequestRecord:
         """Note a request.
@@ -226,7 +235,7 @@ class Journal:
                 started_s=monotonic(),
             )
             self._requests.append(record)
-            self._changed.notify_all()
+            self._tell()
         return record
 
     def sent(
@@ -247,15 +256,8 @@ class Journal:
             if record.first_byte_s is None and n_bytes:
                 record.first_byte_s = monotonic()
             record.bytes_out += n_bytes
-            is_forgotten = record.number <= self._n_requests_forgotten
-            if (input_tokens or output_tokens) and not is_forgotten:
-                bill = self._bill_of(record.model)
-                bill[0] += record.input_tokens == 0 and record.output_tokens == 0
-                bill[1] += input_tokens
-                bill[2] += output_tokens
-                record.input_tokens += input_tokens
-                record.output_tokens += output_tokens
-            self._changed.notify_all()
+            self._charge(record, input_tokens, output_tokens)
+            self._tell()
 
     def close_request(self, record: RequestRecord, outcome: Outcome) -> None:
         """Note that a request is over.
@@ -270,7 +272,28 @@ class Journal:
         with self._changed:
             record.outcome = outcome
             record.ended_s = monotonic()
-            self._changed.notify_all()
+            self._tell()
+
+    def answered(
+        self, record: RequestRecord, n_bytes: int, input_tokens: int, output_tokens: int
+    ) -> None:
+        """Note that a whole answer was sent at once.
+
+        Parameters
+        ----------
+        record : RequestRecord
+            The request.
+        n_bytes : int
+            Bytes handed to the socket.
+        input_tokens, output_tokens : int
+            What is billed for it.
+        """
+        with self._changed:
+            record.first_byte_s = record.ended_s = monotonic()
+            record.outcome = "answered"
+            record.bytes_out = n_bytes
+            self._charge(record, input_tokens, output_tokens)
+            self._tell()
 
     def wait(self, timeout_s: float) -> None:
         """Wait for a change.
@@ -281,7 +304,11 @@ class Journal:
             Longest wait.
         """
         with self._changed:
-            self._changed.wait(timeout_s)
+            self._n_waiting += 1
+            try:
+                self._changed.wait(timeout_s)
+            finally:
+                self._n_waiting -= 1
 
     def requests(self) -> list[RequestRecord]:
         """Return the requests that are remembered.
@@ -348,7 +375,22 @@ class Journal:
             self._connections.extend(still_open)
             self._n_requests_forgotten = self._n_requests
             self._n_connections_forgotten = self._n_connections
+            self._tell()
+
+    def _tell(self) -> None:
+        if self._n_waiting:
             self._changed.notify_all()
+
+    def _charge(self, record: RequestRecord, input_tokens: int, output_tokens: int) -> None:
+        is_forgotten = record.number <= self._n_requests_forgotten
+        if is_forgotten or not (input_tokens or output_tokens):
+            return
+        bill = self._bill_of(record.model)
+        bill[0] += record.input_tokens == 0 and record.output_tokens == 0
+        bill[1] += input_tokens
+        bill[2] += output_tokens
+        record.input_tokens += input_tokens
+        record.output_tokens += output_tokens
 
     def _bill_of(self, model: str) -> list[int]:
         key = model[:_MODEL_CHARACTERS]

@@ -19,6 +19,7 @@ from stratarouter_runtime.fake_upstream.scripts import (
     parse_script,
     parse_steps,
 )
+from stratarouter_runtime.fake_upstream.templates import Templates
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,6 +55,7 @@ class Service:
         self._paths = Paths()
         self._lists: dict[str, tuple[Script, ...]] = {}
         self._attempts: OrderedDict[str, int] = OrderedDict()
+        self._templates = Templates()
         self.port = 0
         """The port that redirects point to."""
 
@@ -68,6 +70,7 @@ class Service:
             One per call; the last is repeated for ever.
         """
         self._lists[model] = parse_steps(steps)
+        self._templates.clear()
         self._attempts.pop(model, None)
 
     def forget(self) -> None:
@@ -88,10 +91,11 @@ class Service:
         Plan
             What to do.
         """
-        if record.path == "/redirected":
-            return _json(200, {"redirected": True})
         if record.method != "POST":
             return self._look_up(record)
+        known = self._templates.find(record)
+        if known is not None:
+            return known
         endpoint = self._paths.find(record.path)
         if endpoint is None:
             return _json(404, {"error": {"message": f"nothing is at {record.path}"}})
@@ -108,6 +112,8 @@ class Service:
             return _json(501, endpoint.wire.error(501, str(error)))
 
     def _look_up(self, record: RequestRecord) -> Plan:
+        if record.path == "/redirected":
+            return _json(200, {"redirected": True})
         if record.method not in {"GET", "HEAD"}:
             return _json(405, {"error": {"message": f"{record.method} is not served"}})
         found = listing(record.path, anthropic="anthropic-version" in record.headers)
@@ -146,7 +152,9 @@ class Service:
         wait_s = script.wait_s + self._options.latency_ms / 1000
         if wait_s > 0:
             actions = [Pause(wait_s), *plan.actions]
-            plan = Plan(actions, plan.status, finishes_alone=plan.finishes_alone)
+            return Plan(actions, plan.status, finishes_alone=plan.finishes_alone)
+        if script.fault is None and ask.model not in self._lists:
+            self._templates.keep(record, plan)
         return plan
 
     def _count(self, model: str) -> int:
