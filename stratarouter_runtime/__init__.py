@@ -75,6 +75,7 @@ if TYPE_CHECKING:
         StreamInterruptedError,
         UnsupportedOperationError,
     )
+    from stratarouter_runtime.provider_protocol import Capabilities
     from stratarouter_runtime.providers.scripted import EchoClient, ScriptedClient
     from stratarouter_runtime.stream_events import (
         Finish,
@@ -111,6 +112,7 @@ __all__ = [
     "CacheBackendError",
     "CacheHit",
     "CacheManager",
+    "Capabilities",
     "CataloguePrices",
     "CircuitOpenError",
     "CircuitRules",
@@ -245,6 +247,7 @@ _HOMES = {
     "ServerError": "provider_errors",
     "StreamInterruptedError": "provider_errors",
     "UnsupportedOperationError": "provider_errors",
+    "Capabilities": "provider_protocol",
     "EchoClient": "providers.scripted",
     "ScriptedClient": "providers.scripted",
     "Finish": "stream_events",

@@ -187,7 +187,10 @@ class CacheBackend(Protocol):
 
 
 class LLMClient(Protocol):
-    """Talks to a language model. A ``name`` (str) and an ``aclose`` are optional."""
+    """The least that talks to a language model; `provider_protocol.ModelClient` is the whole.
+
+    A ``name`` (str), and any other method of the whole, are optional.
+    """
 
     async def complete(self, request: CompletionRequest) -> Completion:
         """Answer a conversation.

@@ -65,6 +65,8 @@ class UsageDelta:
 
     usage: Usage
     """Totals, not differences."""
+    cost_usd: float | None = None
+    """Price of the call, US dollars, where the provider states it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,7 @@ class StreamAssembler:
     __slots__ = (
         "_calls",
         "_characters",
+        "_cost_usd",
         "_current",
         "_error",
         "_max_characters",
@@ -93,6 +94,7 @@ class StreamAssembler:
         self._current: dict[int, _PartialCall] = {}
         self._start = StreamStart()
         self._usage: Usage | None = None
+        self._cost_usd: float | None = None
         self._reason: FinishReason | None = None
         self._error: StrataError | None = None
         self._warnings: dict[str, None] = {}
@@ -145,6 +147,7 @@ class StreamAssembler:
                 self._feed_call(event)
             case UsageDelta(usage):
                 self._usage = usage
+                self._cost_usd = event.cost_usd
             case Finish(reason):
                 self._reason = reason
             case StreamStart():
@@ -181,6 +184,7 @@ class StreamAssembler:
             provider=self._provider if start.provider is None else start.provider,
             request_id=start.request_id,
             usage=usage,
+            cost_usd=self._cost_usd,
             finish_reason=finish_reason(self._reason, has_tool_calls=bool(calls)),
             warnings=tuple(self._warnings),
         )

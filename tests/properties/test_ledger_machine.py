@@ -75,13 +75,14 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def used(self, budget: str, new: Attempt) -> Decimal:
         """Sum up what counts together with a new attempt."""
-        fits: dict[str, Callable[[Attempt], bool]] = {
+        fitting: dict[str, Callable[[Attempt], bool]] = {
             "all": lambda old: True,
             "hourly": lambda old: old.hour == new.hour,
             "acme": lambda old: old.partition.tenant == "acme",
             "each": lambda old: old.partition == new.partition and old.hour == new.hour,
             "billing": lambda old: old.route_id == "billing",
-        }[budget]
+        }
+        fits = fitting[budget]
         return sum((old.used for old in self.attempts if fits(old)), Decimal(0))
 
     def pick(self, data: st.DataObject, *states: str) -> Attempt:
