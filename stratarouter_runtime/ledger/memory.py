@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from stratarouter.errors import InvalidInputError
 from stratarouter_runtime.accounting import AttemptRow, AttemptState, LedgerTotals
-from stratarouter_runtime.accounting_errors import (
-    AttemptStateError,
-    BudgetExceededError,
-    LedgerFullError,
-)
-from stratarouter_runtime.ledger.budgets import BudgetState, from_units, to_units
+from stratarouter_runtime.accounting_errors import AttemptStateError, LedgerFullError
+from stratarouter_runtime.ledger.budgets import from_units, to_units
+from stratarouter_runtime.ledger.pots import MoneySum, Pot, PotBook
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,39 +18,34 @@ if TYPE_CHECKING:
 
     from stratarouter_runtime.accounting import Reservation
     from stratarouter_runtime.conversation import Usage
-    from stratarouter_runtime.ledger.budgets import Budget, PotKey
+    from stratarouter_runtime.ledger.budgets import Budget, BudgetState
     from stratarouter_runtime.protocols import Clock
 
 __all__ = ["MemoryLedger"]
 
 
 @dataclass(slots=True)
-class _Sum:
-    """Money in units; the three never overlap."""
-
-    spent: int = 0
-    reserved: int = 0
-    unknown: int = 0
-
-    @property
-    def used(self) -> int:
-        return self.spent + self.reserved + self.unknown
-
-
-@dataclass(slots=True)
-class _Pot:
-    budget: Budget
-    limit: int
-    ends_at_s: float
-    sum: _Sum
-    open: int = 0
-
-
-@dataclass(slots=True)
 class _Entry:
-    row: AttemptRow
+    reservation: Reservation
+    reserved_at_s: float
     held: int
-    pots: tuple[_Pot, ...]
+    pots: tuple[Pot, ...]
+    state: AttemptState = "reserved"
+    ended_at_s: float | None = None
+    cost_usd: Decimal | None = None
+    usage: Usage | None = None
+    error: str | None = None
+
+    def row(self) -> AttemptRow:
+        return AttemptRow(
+            reservation=self.reservation,
+            state=self.state,
+            reserved_at_s=self.reserved_at_s,
+            ended_at_s=self.ended_at_s,
+            cost_usd=self.cost_usd,
+            usage=self.usage,
+            error=self.error,
+        )
 
 
 class MemoryLedger:
@@ -94,20 +85,15 @@ class MemoryLedger:
         max_pots: int = 100_000,
     ) -> None:
         self._clock = clock
-        self._budgets = tuple(budgets)
-        names = [budget.name for budget in self._budgets]
-        if len(set(names)) < len(names):
-            raise InvalidInputError("two budgets have one name; give each its own")
         self._max_history = max_history
         self._max_open = max_open
-        self._max_pots = max_pots
         self._lock = Lock()
-        self._total = _Sum()
+        self._total = MoneySum()
         self._attempts = 0
         self._unknown_attempts = 0
         self._open: dict[str, _Entry] = {}
         self._closed: OrderedDict[str, _Entry] = OrderedDict()
-        self._pots: OrderedDict[PotKey, _Pot] = OrderedDict()
+        self._book = PotBook(budgets, max_pots)
 
     async def reserve(self, reservation: Reservation) -> None:
         """Announce an attempt and keep room for it in every budget; all of them, or none.
@@ -135,16 +121,15 @@ class MemoryLedger:
             if len(self._open) >= self._max_open:
                 raise LedgerFullError("open attempts", self._max_open)
             now_s = self._clock.wall_s()
-            pots = self._pots_of(reservation, now_s)
+            pots = self._book.covering(reservation, now_s)
             for pot in pots:
-                _require_room(pot, held, now_s, reservation)
+                pot.require_room(held, reservation, now_s)
             for pot in pots:
                 pot.sum.reserved += held
-                pot.open += 1
+                pot.open_attempts += 1
             self._total.reserved += held
             self._attempts += 1
-            row = AttemptRow(reservation=reservation, state="reserved", reserved_at_s=now_s)
-            self._open[name] = _Entry(row, held, pots)
+            self._open[name] = _Entry(reservation, now_s, held, pots)
 
     async def attempt(self, attempt_id: str) -> None:
         """Say that bytes are about to leave.
@@ -163,7 +148,7 @@ class MemoryLedger:
             entry = self._open.get(attempt_id)
             if entry is None:
                 raise AttemptStateError(attempt_id, "is not open")
-            entry.row = replace(entry.row, state="attempted")
+            entry.state = "attempted"
 
     async def settle(
         self,
@@ -194,10 +179,10 @@ class MemoryLedger:
         cost = None if cost_usd is None else to_units(cost_usd)
         with self._lock:
             late = self._closed.get(attempt_id)
-            if late is not None and late.row.state == "unknown" and cost is not None:
+            if late is not None and late.state == "unknown" and cost is not None:
                 self._correct(late, cost, cost_usd, usage)
                 return
-            if late is not None and late.row.state == "settled" and late.row.cost_usd == cost_usd:
+            if late is not None and late.state == "settled" and late.cost_usd == cost_usd:
                 return
             entry = self._require_open(attempt_id, "attempted", "settled")
             self._close(entry, "settled", spent=cost, cost_usd=cost_usd, usage=usage, error=error)
@@ -269,18 +254,7 @@ class MemoryLedger:
             One for each budget, period and whom it holds for, of one moment.
         """
         with self._lock:
-            return tuple(
-                BudgetState(
-                    budget=pot.budget.name,
-                    limit_usd=pot.budget.limit_usd,
-                    spent_usd=from_units(pot.sum.spent),
-                    reserved_usd=from_units(pot.sum.reserved),
-                    unknown_usd=from_units(pot.sum.unknown),
-                    resets_at_s=pot.ends_at_s,
-                    key=key,
-                )
-                for key, pot in self._pots.items()
-            )
+            return self._book.states()
 
     def rows(self, execution_id: str | None = None) -> tuple[AttemptRow, ...]:
         """Return the attempts that are remembered.
@@ -296,49 +270,25 @@ class MemoryLedger:
             Closed ones first, each in the order in which they were closed or reserved.
         """
         with self._lock:
-            found = [entry.row for entry in (*self._closed.values(), *self._open.values())]
+            found = [entry.row() for entry in (*self._closed.values(), *self._open.values())]
         return tuple(
             row
             for row in found
             if execution_id is None or row.reservation.execution_id == execution_id
         )
 
-    def _pots_of(self, reservation: Reservation, now_s: float) -> tuple[_Pot, ...]:
-        return tuple(
-            self._pot(budget, budget.pot(reservation, now_s), now_s)
-            for budget in self._budgets
-            if budget.covers(reservation)
-        )
-
-    def _pot(self, budget: Budget, key: PotKey, now_s: float) -> _Pot:
-        pot = self._pots.get(key)
-        if pot is None:
-            if len(self._pots) >= self._max_pots:
-                self._forget_ended(now_s)
-            if len(self._pots) >= self._max_pots:
-                raise LedgerFullError("budget sums", self._max_pots)
-            pot = _Pot(budget, to_units(budget.limit_usd), budget.resets_at_s(now_s), _Sum())
-            self._pots[key] = pot
-        return pot
-
-    def _forget_ended(self, now_s: float) -> None:
-        # Attempts that are open, or settled late, hold their pots themselves.
-        ended = [key for key, pot in self._pots.items() if now_s >= pot.ends_at_s and not pot.open]
-        for key in ended:
-            del self._pots[key]
-
     def _require_open(self, attempt_id: str, state: AttemptState, to: AttemptState) -> _Entry:
         entry = self._open.get(attempt_id)
-        if entry is not None and entry.row.state == state:
+        if entry is not None and entry.state == state:
             return entry
         known = entry or self._closed.get(attempt_id)
         if known is None:
             raise AttemptStateError(attempt_id, "is not in the journal")
-        raise AttemptStateError(attempt_id, f"is {known.row.state} and cannot become {to}")
+        raise AttemptStateError(attempt_id, f"is {known.state} and cannot become {to}")
 
     def _is_closed_as(self, attempt_id: str, state: AttemptState) -> bool:
         known = self._closed.get(attempt_id)
-        return known is not None and known.row.state == state
+        return known is not None and known.state == state
 
     def _close(
         self,
@@ -356,17 +306,14 @@ class MemoryLedger:
             account.spent += 0 if spent is None else spent
             account.unknown += held if is_unknown else 0
         for pot in entry.pots:
-            pot.open -= 1
+            pot.open_attempts -= 1
         self._unknown_attempts += is_unknown
-        entry.row = replace(
-            entry.row,
-            state=state,
-            ended_at_s=self._clock.wall_s(),
-            cost_usd=cost_usd,
-            usage=usage,
-            error=error,
-        )
-        name = entry.row.reservation.attempt_id
+        entry.state = state
+        entry.ended_at_s = self._clock.wall_s()
+        entry.cost_usd = cost_usd
+        entry.usage = usage
+        entry.error = error
+        name = entry.reservation.attempt_id
         del self._open[name]
         self._closed[name] = entry
         while len(self._closed) > self._max_history:
@@ -379,20 +326,6 @@ class MemoryLedger:
             account.unknown -= entry.held
             account.spent += cost
         self._unknown_attempts -= 1
-        entry.row = replace(entry.row, state="settled", cost_usd=cost_usd, usage=usage)
-
-
-def _require_room(pot: _Pot, held: int, now_s: float, reservation: Reservation) -> None:
-    budget, used = pot.budget, pot.sum.used
-    if reservation.ceiling_usd is None:
-        has_room = budget.on_unknown_price == "allow" and used < pot.limit
-    else:
-        has_room = used + held <= pot.limit
-    if not has_room:
-        raise BudgetExceededError(
-            budget.name,
-            limit_usd=budget.limit_usd,
-            used_usd=from_units(used),
-            asked_usd=reservation.ceiling_usd,
-            resets_in_s=None if budget.period is None else pot.ends_at_s - now_s,
-        )
+        entry.state = "settled"
+        entry.cost_usd = cost_usd
+        entry.usage = usage

@@ -41,6 +41,8 @@ _FIELDS = {
     "stream": "stream() instead of complete()",
     "stream_options": "stream(), which asks for the usage itself",
 }
+# Values that have a JSON form for certain.
+_PLAIN = frozenset({str, int, bool, type(None)})
 # (least, greatest) of what every provider limits in the same way.
 _WHOLE = {
     "max_tokens": (1, math.inf),
@@ -123,7 +125,8 @@ def check_params(params: Mapping[str, Any]) -> None:
     UncacheableValueError
         If a value is no JSON data.
     """
-    canonical_json(dict(params))
+    if not all(type(value) in _PLAIN for value in params.values()):
+        canonical_json(dict(params))
     for name, value in params.items():
         _require_name("the names of params", name)
         if name in _FIELDS:
