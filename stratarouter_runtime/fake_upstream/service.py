@@ -116,7 +116,7 @@ class Service:
             return _json(200, {"redirected": True})
         if record.method not in {"GET", "HEAD"}:
             return _json(405, {"error": {"message": f"{record.method} is not served"}})
-        found = listing(record.path, anthropic="anthropic-version" in record.headers)
+        found = listing(record.path, record.headers)
         if found is None:
             return _json(404, {"error": {"message": f"nothing is at {record.path}"}})
         if record.method == "HEAD":

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from stratarouter_runtime.fake_upstream.exchange import Ask, Event, RequestError
 from stratarouter_runtime.fake_upstream.formats.reading import (
     entries,
+    last_text,
     model_of,
     natural,
     pieces,
@@ -69,18 +70,13 @@ class AnthropicFormat:
         if max_tokens is None:
             raise RequestError("max_tokens: Field required")
         texts = [text_of(message.get("content")) for message in messages]
-        users = [
-            text
-            for message, text in zip(messages, texts, strict=True)
-            if message.get("role") == "user"
-        ]
         system = text_of(body.get("system"))
         return Ask(
             operation="stream" if body.get("stream") is True else "complete",
             endpoint=call.endpoint,
             model=model,
             texts=(*([system] if system else []), *texts),
-            last_text=users[-1] if users else texts[-1],
+            last_text=last_text(messages, texts, ("user",)),
             after_tool=_is_tool_result(messages[-1].get("content")),
             tools=tools_from(entries(body, "tools", empty=True), "input_schema"),
             max_tokens=max_tokens,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from stratarouter_runtime.fake_upstream.exchange import Ask, Event, RequestError
 from stratarouter_runtime.fake_upstream.formats.reading import (
     entries,
+    last_text,
     model_of,
     natural,
     pieces,
@@ -68,17 +69,12 @@ class CohereFormat:
             )
         messages = entries(body, "messages")
         texts = tuple(text_of(message.get("content")) for message in messages)
-        asked = [
-            text
-            for message, text in zip(messages, texts, strict=True)
-            if message.get("role") in {"user", "tool"}
-        ]
         return Ask(
             operation="stream" if body.get("stream") is True else "complete",
             endpoint=call.endpoint,
             model=model,
             texts=texts,
-            last_text=asked[-1] if asked else texts[-1],
+            last_text=last_text(messages, texts, ("user", "tool")),
             after_tool=messages[-1].get("role") == "tool",
             tools=tools_from(
                 (tool.get("function") for tool in entries(body, "tools", empty=True)), "parameters"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from stratarouter_runtime.fake_upstream.exchange import Ask, Event, RequestError, encode
 from stratarouter_runtime.fake_upstream.formats.reading import (
     entries,
+    last_text,
     model_of,
     natural,
     pieces,
@@ -16,10 +18,11 @@ from stratarouter_runtime.fake_upstream.formats.reading import (
 from stratarouter_runtime.fake_upstream.formats.sse import EVENT_STREAM, frame_event
 
 if TYPE_CHECKING:
-    from stratarouter_runtime.fake_upstream.exchange import Answer, Call, Part
+    from stratarouter_runtime.fake_upstream.exchange import Answer, Call, Part, Tool
 
 __all__ = ["GeminiFormat"]
 
+_CAPITAL = re.compile(r"[A-Z]")
 _FINISH = {"stop": "STOP", "length": "MAX_TOKENS", "tool_calls": "STOP", "content_filter": "SAFETY"}
 _ERROR_STATUS = {
     400: "INVALID_ARGUMENT",
@@ -68,27 +71,23 @@ class GeminiFormat:
         contents = entries(body, "contents")
         config = _table(body, "generationConfig")
         texts = [_text(content) for content in contents]
-        users = [text for content, text in zip(contents, texts, strict=True) if _is_user(content)]
         system = _text(_table(body, "systemInstruction"))
         functions = [
             function
             for tool in entries(body, "tools", empty=True)
-            for function in tool.get("functionDeclarations", ())
+            for function in _list(tool, "functionDeclarations")
         ]
-        schema_key = (
-            "parametersJsonSchema" if _has(functions, "parametersJsonSchema") else "parameters"
-        )
         return Ask(
             operation="stream" if call.endpoint == "streamGenerateContent" else "complete",
             endpoint=call.endpoint,
             model=model,
             texts=(*([system] if system else []), *texts),
-            last_text=users[-1] if users else texts[-1],
-            after_tool=_has(contents[-1].get("parts", ()), "functionResponse"),
-            tools=tools_from(functions, schema_key),
+            last_text=last_text(contents, texts, ("user", "function", "tool")),
+            after_tool=_has(_list(contents[-1], "parts"), "functionResponse"),
+            tools=_tools(functions),
             schema=_schema(config),
-            max_tokens=natural(config.get("maxOutputTokens")),
-            choices=min(8, natural(config.get("candidateCount")) or 1),
+            max_tokens=natural(_value(config, "maxOutputTokens")),
+            choices=min(8, natural(_value(config, "candidateCount")) or 1),
             wants_usage=True,
             sse=call.sse,
         )
@@ -224,25 +223,40 @@ class GeminiFormat:
 def _embedding(call: Call, model: str, requests: list[Any]) -> Ask:
     texts = tuple(_text(_table(request, "content")) for request in requests)
     first = requests[0]
-    dimension = natural(first.get("outputDimensionality"))
+    dimension = natural(_value(first, "outputDimensionality"))
     if dimension is None:
-        dimension = natural(_table(first, "embedContentConfig").get("outputDimensionality"))
+        dimension = natural(_value(_table(first, "embedContentConfig"), "outputDimensionality"))
     return Ask(
         operation="embed", endpoint=call.endpoint, model=model, texts=texts, dimension=dimension
     )
 
 
+def _value(body: Any, key: str) -> Any:
+    """Return what stands under a key, which the service takes in camel case and in snake case."""
+    return body.get(key, body.get(_CAPITAL.sub(lambda found: f"_{found[0].lower()}", key)))
+
+
 def _table(body: Any, key: str) -> dict[str, Any]:
-    value = body.get(key)
+    value = _value(body, key)
     return value if isinstance(value, dict) else {}
 
 
-def _has(entries_: Any, key: str) -> bool:
-    return any(isinstance(entry, dict) and key in entry for entry in entries_)
+def _list(body: Any, key: str) -> list[Any]:
+    value = _value(body, key)
+    return value if isinstance(value, list) else []
 
 
-def _is_user(content: dict[str, Any]) -> bool:
-    return content.get("role", "user") in {"user", "function", "tool"}
+def _has(parts: Any, key: str) -> bool:
+    return any(isinstance(part, dict) and _value(part, key) is not None for part in parts)
+
+
+def _tools(functions: list[Any]) -> tuple[Tool, ...]:
+    described = []
+    for function in functions:
+        if isinstance(function, dict):
+            schema = _table(function, "parametersJsonSchema") or _table(function, "parameters")
+            described.append({"name": function.get("name"), "schema": schema})
+    return tools_from(described, "schema")
 
 
 def _text(content: dict[str, Any]) -> str:
@@ -253,13 +267,13 @@ def _text(content: dict[str, Any]) -> str:
     for part in parts:
         if isinstance(part, dict) and isinstance(part.get("text"), str):
             found.append(part["text"])
-        elif isinstance(part, dict) and "functionResponse" in part:
+        elif _has([part], "functionResponse"):
             found.append(encode(_table(part, "functionResponse").get("response")).decode())
     return "".join(found)
 
 
 def _schema(config: dict[str, Any]) -> dict[str, Any] | None:
-    if config.get("responseMimeType") != "application/json":
+    if _value(config, "responseMimeType") != "application/json":
         return None
     return _table(config, "responseJsonSchema") or _table(config, "responseSchema")
 

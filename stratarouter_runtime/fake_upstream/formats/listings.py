@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from stratarouter_runtime.fake_upstream.exchange import CREATED_S
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["listing"]
 
@@ -14,36 +17,34 @@ _MODELS = ("echo", "ok", "tool-call")
 """Scripts that are worth a place in a list; every other name works too."""
 
 
-def listing(path: str, *, anthropic: bool = False) -> dict[str, Any] | None:
+def listing(path: str, headers: Mapping[str, str]) -> dict[str, Any] | None:
     """Return the answer to a GET.
 
     Parameters
     ----------
     path : str
         The path without its query.
-    anthropic : bool
-        Whether the caller speaks the format of Anthropic, which shares its path with OpenAI's.
+    headers : mapping
+        Headers in lower case: three services share a path, and their clients tell who they are.
 
     Returns
     -------
     dict or None
         The body; None if nothing is there.
     """
-    lists: dict[str, dict[str, Any]] = {
-        "/v1/models": _anthropic() if anthropic else _openai(),
-        "/openai/v1/models": _openai(),
-        "/v1beta/models": _gemini(),
-        "/api/tags": {"models": [_ollama(name) for name in _MODELS]},
-        "/api/version": {"version": "0.9.0"},
-    }
-    found = lists.get(path)
-    if found is not None:
-        return found
-    parent, _, name = path.rpartition("/")
-    name = unquote(name)
-    if parent in {"/v1/models", "/openai/v1/models"} and name:
-        return _anthropic_model(name) if anthropic else _openai_model(name)
-    return _gemini_model(name) if parent == "/v1beta/models" and name else None
+    if path == "/api/tags":
+        return {"models": [_ollama(name) for name in _MODELS]}
+    if path == "/api/version":
+        return {"version": "0.9.0"}
+    place, _, rest = path.removeprefix("/openai").partition("/models")
+    if place not in {"/v1", "/v1beta"} or (rest and not rest.startswith("/")):
+        return None
+    name = unquote(rest[1:])
+    if place == "/v1beta" or "x-goog-api-key" in headers:
+        return _gemini_model(name) if name else _gemini()
+    if "anthropic-version" in headers:
+        return _anthropic_model(name) if name else _anthropic()
+    return _openai_model(name) if name else _openai()
 
 
 def _openai() -> dict[str, Any]:

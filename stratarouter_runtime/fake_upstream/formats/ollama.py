@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from stratarouter_runtime.fake_upstream.exchange import Ask, Event, RequestError, encode
 from stratarouter_runtime.fake_upstream.formats.reading import (
     entries,
+    last_text,
     model_of,
     natural,
     pieces,
@@ -70,18 +71,13 @@ class OllamaFormat:
         else:
             prompt, system = text_of(body.get("prompt")), text_of(body.get("system"))
             texts = (system, prompt) if system else (prompt,)
-        asked = [
-            text
-            for message, text in zip(messages, texts, strict=False)
-            if message.get("role") in {"user", "tool"}
-        ]
         options = body.get("options")
         return Ask(
             operation="complete" if body.get("stream") is False else "stream",
             endpoint=call.endpoint,
             model=model,
             texts=texts,
-            last_text=asked[-1] if asked else texts[-1],
+            last_text=last_text(messages, texts, ("user", "tool")),
             after_tool=bool(messages) and messages[-1].get("role") == "tool",
             tools=tools_from(
                 (tool.get("function") for tool in entries(body, "tools", empty=True)), "parameters"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from stratarouter_runtime.fake_upstream.exchange import CREATED_S, Ask, Event, RequestError
 from stratarouter_runtime.fake_upstream.formats.reading import (
     entries,
+    last_text,
     model_of,
     natural,
     pieces,
@@ -99,7 +100,7 @@ class OpenAIFormat:
             endpoint=call.endpoint,
             model=model,
             texts=texts,
-            last_text=_last_text(messages, texts),
+            last_text=last_text(messages, texts, ("user", "tool")),
             after_tool=bool(messages) and messages[-1].get("role") == "tool",
             tools=tools_from(
                 (tool.get("function") for tool in entries(body, "tools", empty=True)), "parameters"
@@ -261,15 +262,6 @@ class OpenAIFormat:
             A server-sent event.
         """
         return frame_event(event)
-
-
-def _last_text(messages: list[dict[str, Any]], texts: tuple[str, ...]) -> str:
-    if not messages:
-        return texts[-1]
-    for message, text in zip(reversed(messages), reversed(texts), strict=True):
-        if message.get("role") in {"user", "tool"}:
-            return text
-    return texts[-1]
 
 
 def _schema(response_format: object) -> dict[str, Any] | None:

@@ -7,9 +7,18 @@ from typing import TYPE_CHECKING, Any
 from stratarouter_runtime.fake_upstream.exchange import RequestError, Tool
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["entries", "model_of", "natural", "pieces", "text_of", "texts_of_input", "tools_from"]
+__all__ = [
+    "entries",
+    "last_text",
+    "model_of",
+    "natural",
+    "pieces",
+    "text_of",
+    "texts_of_input",
+    "tools_from",
+]
 
 
 def model_of(body: Mapping[str, Any], path_model: str) -> str:
@@ -123,6 +132,33 @@ def texts_of_input(value: object, key: str) -> tuple[str, ...]:
         if all(isinstance(entry, list) for entry in value):
             return tuple(" ".join(map(str, entry)) for entry in value)
     raise RequestError(f"{key} must be a text or a list that is not empty")
+
+
+def last_text(
+    messages: Sequence[Mapping[str, Any]], texts: Sequence[str], roles: tuple[str, ...]
+) -> str:
+    """Return the text that asks to be answered.
+
+    Parameters
+    ----------
+    messages : sequence of mapping
+        The conversation.
+    texts : sequence of str
+        Their texts.
+    roles : tuple of str
+        Who asks.
+
+    Returns
+    -------
+    str
+        The last text of these roles, else the last of all.
+    """
+    asked = [
+        text
+        for message, text in zip(messages, texts, strict=False)
+        if message.get("role", "user") in roles
+    ]
+    return asked[-1] if asked else texts[-1]
 
 
 def natural(value: object) -> int | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from stratarouter_runtime.errors import InvalidInputError
+from stratarouter.errors import InvalidInputError
 from stratarouter_runtime.fake_upstream import FakeUpstream, FunctionCall, Reply
 from stratarouter_runtime.fake_upstream.scripts import Tokens, is_script, parse_script
 from tests.raw_http import MESSAGES, PATHS, chat_text, post
@@ -125,7 +125,12 @@ def test_flaky_names_fail_as_often_as_they_say(upstream: FakeUpstream) -> None:
 def test_steps_follow_one_another(upstream: FakeUpstream) -> None:
     upstream.reset()
     call = FunctionCall("find", '{"a": 1}')
-    steps = ["fault-503", Reply(text="first", input_tokens=5), Reply(tool_calls=(call,)), "ok"]
+    steps: list[str | Reply] = [
+        "fault-503",
+        Reply(text="first", input_tokens=5),
+        Reply(tool_calls=(call,)),
+        "ok",
+    ]
     upstream.script("gpt-4o", steps)
     answers = [post(upstream.url, "gpt-4o") for _ in range(5)]
 
