@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -30,6 +31,17 @@ def test_the_catalogue_has_58_faults() -> None:
     assert len(FAULTS) == 58
     assert [kinds.count(kind) for kind in ("connect", "status", "body")] == [6, 15, 10]
     assert [kinds.count(kind) for kind in ("time", "stream", "state")] == [6, 17, 4]
+
+
+def test_the_page_about_it_lists_every_fault() -> None:
+    page = (Path(__file__).parents[4] / "docs" / "fake-upstream.md").read_text(encoding="utf-8")
+    rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| `")]
+    listed = {row[0][3:-1]: row[1:] for row in rows if len(row) == 7}
+
+    assert list(listed) == list(FAULTS)
+    for name, fault in FAULTS.items():
+        assert listed[name][:2] == [fault.kind, fault.summary]
+        assert listed[name][2] == ", ".join(f"`{variant}`" for variant in fault.variants)
 
 
 MODEL_FAULTS = [fault for fault in FAULTS.values() if fault.kind != "connect"]
