@@ -48,6 +48,8 @@ class Capabilities:
     """Whether JSON of a given form can be asked for."""
     params: frozenset[str] | None = None
     """Names of the parameters that are carried over; None: all."""
+    default_model: str | None = None
+    """Model of requests that name none; None if the client does not know it."""
     max_output_tokens: int = 4096
     """Longest answer of a request without a limit, for reservations, >= 1."""
 

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Protocol
 
 from stratarouter.errors import InvalidInputError, MissingExtraError
+from stratarouter_runtime.conversation import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from stratarouter_runtime.conversation import Usage
-
-__all__ = ["CataloguePrices", "ModelPrice", "PriceSource", "PriceTable", "price_call"]
+__all__ = [
+    "CataloguePrices",
+    "ModelPrice",
+    "PriceSource",
+    "PriceTable",
+    "price_call",
+    "price_ceiling",
+]
 
 _PER_TOKENS = Decimal(1_000_000)
 _DATED = re.compile(r"(?:[-@](?:\d{4}-\d{2}-\d{2}|\d{8}|\d{4}|latest))$")
@@ -105,6 +111,29 @@ class ModelPrice:
             + said * self._price("output_usd")
             + usage.reasoning_tokens * self._price("reasoning_usd", "output_usd")
         )
+        return total / _PER_TOKENS + self._price("request_usd")
+
+    def ceiling_usd(self, usage: Usage) -> Decimal:
+        """Return the most that so many tokens can cost, of whatever kind they turn out to be.
+
+        Parameters
+        ----------
+        usage : Usage
+            The sums of input and output; the finer figures do not matter.
+
+        Returns
+        -------
+        Decimal
+            US dollars, exact, >= 0.
+        """
+        dearest_in = max(
+            self._price("input_usd"),
+            self._price("cached_input_usd", "input_usd"),
+            # Anthropic, for one, charges more for what it puts into its cache.
+            self._price("cache_write_usd", "input_usd"),
+        )
+        dearest_out = max(self._price("output_usd"), self._price("reasoning_usd", "output_usd"))
+        total = usage.input_tokens * dearest_in + usage.output_tokens * dearest_out
         return total / _PER_TOKENS + self._price("request_usd")
 
     def _price(self, name: str, other: str = "") -> Decimal:
@@ -247,7 +276,12 @@ class CataloguePrices:
 
 
 def price_call(
-    source: PriceSource | None, provider: str, model: str | None, usage: Usage
+    source: PriceSource | None,
+    provider: str,
+    model: str | None,
+    usage: Usage,
+    *,
+    asked_model: str | None = None,
 ) -> tuple[Decimal | None, tuple[str, ...]]:
     """Return what a call costs, and what has to be said about it.
 
@@ -258,9 +292,11 @@ def price_call(
     provider : str
         Who was asked.
     model : str or None
-        Which model.
+        Which model answered, by its own account.
     usage : Usage
         What it used.
+    asked_model : str, optional
+        Which model was asked; its price counts if that of `model` is not known.
 
     Returns
     -------
@@ -269,13 +305,61 @@ def price_call(
     warnings : tuple of str
         A sentence if there is no price, or if the tokens are estimated.
     """
-    cost = None if source is None else source.cost_usd(provider, model, usage)
+    cost = None
+    if source is not None:
+        cost = source.cost_usd(provider, model, usage)
+        if cost is None and asked_model is not None and asked_model != model:
+            cost = source.cost_usd(provider, asked_model, usage)
     if cost is None:
         name = f"{provider}/{model}" if model is not None else provider
         return None, (f"the price of {name!r} is not known, so the cost is not either",)
     if usage.estimated:
         return cost, ("the provider did not report its usage; tokens and cost are estimates",)
     return cost, ()
+
+
+def price_ceiling(
+    source: PriceSource | None, provider: str, model: str | None, usage: Usage
+) -> Decimal | None:
+    """Return the most that a call can cost, for reservations.
+
+    Parameters
+    ----------
+    source : PriceSource, optional
+        Who knows prices; None knows none.
+    provider : str
+        Who is asked.
+    model : str or None
+        Which model.
+    usage : Usage
+        The most that it can use, as of `usage.ceiling_usage`.
+
+    Returns
+    -------
+    Decimal or None
+        US dollars, >= 0; None if the price is not known.
+    """
+    if source is None:
+        return None
+    if isinstance(source, PriceTable):
+        price = source.price(provider, model)
+        return None if price is None else price.ceiling_usd(usage)
+    # Tokens of one kind only cost the most, for each kind adds up on its own.
+    total = usage.input_tokens
+    plain = Usage(input_tokens=total, output_tokens=usage.output_tokens)
+    costs = [
+        source.cost_usd(provider, model, variant)
+        for variant in (
+            plain,
+            replace(plain, cached_tokens=total),
+            replace(plain, cache_write_tokens=total),
+            replace(plain, reasoning_tokens=usage.output_tokens),
+        )
+    ]
+    known = [cost for cost in costs if cost is not None]
+    if len(known) < len(costs):
+        return None
+    return max(known[:3]) + max(known[3] - known[0], Decimal(0))
 
 
 def _price_of(name: str, entry: ModelPrice | Mapping[str, Any]) -> ModelPrice:

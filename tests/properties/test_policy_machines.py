@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from random import Random
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from stratarouter_runtime.policies.circuit import CircuitBreaker, CircuitPermit, CircuitRules
 from stratarouter_runtime.policies.retry_budget import RetryBudget
+from stratarouter_runtime.policies.selection import (
+    SelectionStrategy,
+    TargetSelector,
+    TargetStats,
+)
+from stratarouter_runtime.policies.targets import Target
 from stratarouter_runtime.policies.windows import SlidingCounts
 
 OPEN_S, LEASE_S, MAX_HALF_S, IN_ROW, PROBES, TO_CLOSE = 10.0, 4.0, 9.0, 3, 2, 2
@@ -165,3 +173,33 @@ def test_windows_hold_what_their_slots_hold(events: list[tuple[float, int]]) -> 
         assert counts.totals(now_s) == [sum(a for s, a in seen if s > slot - 10)]
     counts.clear()
     assert counts.totals(now_s) == [0]
+
+
+names = st.lists(st.sampled_from("abcdef"), min_size=1, max_size=6, unique=True)
+
+
+@given(
+    group=names,
+    strategy=st.sampled_from(["priority", "round_robin", "weighted", "least_latency", "health"]),
+    calls=st.lists(st.tuples(st.sampled_from("abcdef"), st.booleans(), steps), max_size=30),
+    seed=st.integers(0, 99),
+)
+def test_every_order_holds_every_target_once(
+    group: list[str],
+    strategy: SelectionStrategy,
+    calls: list[tuple[str, bool, float]],
+    seed: int,
+) -> None:
+    stats, now_s = TargetStats(), 0.0
+    selector, draw = TargetSelector(strategy, stats), Random(seed).random
+    targets = [Target(provider=name, weight=ord(name) - 97) for name in group]
+    for name, is_success, step_s in calls:
+        now_s += step_s
+        stats.started((name, None))
+        stats.ended((name, None), now_s, step_s, is_success=is_success)
+        ordered = selector.order(targets, now_s, draw)
+
+        assert sorted(map(str, ordered)) == sorted(group)
+        if strategy != "priority":
+            health = [selector.is_healthy(target, now_s) for target in ordered]
+            assert health == sorted(health, reverse=True)

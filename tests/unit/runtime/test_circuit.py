@@ -193,6 +193,7 @@ def test_calls_of_an_earlier_state_change_nothing() -> None:
         {"failure_share": 0.0},
         {"slow_share": 1.1},
         {"open_s": 0.0},
+        {"window_s": float("inf")},
         {"slow_call_s": float("nan")},
     ],
     ids=str,

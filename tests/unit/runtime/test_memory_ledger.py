@@ -7,7 +7,7 @@ import math
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,6 +18,9 @@ from stratarouter_runtime.ledger.budgets import Budget, from_units, to_units
 from stratarouter_runtime.ledger.memory import MemoryLedger
 from stratarouter_runtime.testing import ManualClock
 from stratarouter_runtime.types import Partition
+
+if TYPE_CHECKING:
+    from stratarouter_runtime.protocols import AttemptJournal
 
 USD = Decimal
 
@@ -33,6 +36,11 @@ async def closed(ledger: MemoryLedger, name: str) -> None:
     await ledger.reserve(planned(name))
     await ledger.attempt(name)
     await ledger.settle(name, cost_usd=USD("0.01"))
+
+
+async def test_it_is_a_journal() -> None:
+    journal: AttemptJournal = MemoryLedger(ManualClock())
+    await journal.reserve(planned("a"))
 
 
 async def test_history_is_bounded_and_sums_are_not() -> None:

@@ -18,6 +18,7 @@ from stratarouter_runtime.policies.pricing import (
     ModelPrice,
     PriceTable,
     price_call,
+    price_ceiling,
 )
 
 TABLE = PriceTable(
@@ -96,6 +97,60 @@ def test_sums_are_exact_and_add_up(
     # In whole numbers of 10**-12 dollars.
     assert cost * 10**12 == (fresh + cached) * int(price_in * 10**6) + said * int(price_out * 10**6)
     assert price.cost_usd(usage + usage) == 2 * cost
+
+
+class OnlyCosts:
+    """A source of prices that knows nothing of ceilings."""
+
+    def __init__(self, price: ModelPrice | None) -> None:
+        self.price = price
+
+    def cost_usd(self, provider: str, model: str | None, usage: Usage) -> Decimal | None:
+        return None if self.price is None else self.price.cost_usd(usage)
+
+
+@given(
+    kinds=st.tuples(counts, counts, counts, counts, counts),
+    costs=st.tuples(prices, prices, st.none() | prices, st.none() | prices, st.none() | prices),
+)
+def test_no_kind_of_tokens_costs_more_than_the_ceiling(
+    kinds: tuple[int, ...], costs: tuple[Any, ...]
+) -> None:
+    fresh, cached, written, said, thought = kinds
+    price = ModelPrice(
+        input_usd=costs[0],
+        output_usd=costs[1],
+        cached_input_usd=costs[2],
+        cache_write_usd=costs[3],
+        reasoning_usd=costs[4],
+        request_usd="0.5",
+    )
+    usage = Usage(
+        input_tokens=fresh + cached + written,
+        cached_tokens=cached,
+        cache_write_tokens=written,
+        output_tokens=said + thought,
+        reasoning_tokens=thought,
+    )
+    table = PriceTable({"m": price})
+    ceiling = price_ceiling(table, "p", "m", usage)
+
+    assert ceiling is not None
+    assert price.cost_usd(usage) <= ceiling
+    assert price_ceiling(OnlyCosts(price), "p", "m", usage) == ceiling
+
+
+def test_what_has_no_price_has_no_ceiling() -> None:
+    assert price_ceiling(None, "p", "m", Usage()) is None
+    assert price_ceiling(TABLE, "openai", "new", Usage()) is None
+    assert price_ceiling(OnlyCosts(None), "openai", "new", Usage()) is None
+
+
+def test_a_model_under_another_name_costs_what_was_asked_for() -> None:
+    usage = Usage(input_tokens=10**6)
+
+    assert price_call(TABLE, "openai", "renamed", usage, asked_model="gpt-4o")[0] == Decimal("2.5")
+    assert price_call(TABLE, "openai", "renamed", usage, asked_model="new")[0] is None
 
 
 @pytest.mark.parametrize("bad", [-1, "x", float("nan"), float("inf"), True, [], Decimal("-0.1")])

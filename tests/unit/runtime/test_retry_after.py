@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from stratarouter.errors import InvalidInputError
 from stratarouter_runtime.policies.backoff import Backoff, attempt_timeout_s
 from stratarouter_runtime.policies.retry_after import DEFAULT_MAX_WAIT_S, retry_after_s
+from stratarouter_runtime.policies.retry_budget import RetryBudget
 
 NOW_S = 1_768_473_045.0  # 2026-01-15T10:30:45Z
 
@@ -128,3 +130,28 @@ def test_targets_that_hang_end_with_the_deadline(
     assert spent_s <= limit_s * (1 + 1e-9)
     if own_s is None:
         assert spent_s == pytest.approx(limit_s)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"share": -0.1},
+        {"share": 1.1},
+        {"floor": -1},
+        {"window_s": 0.0},
+        {"window_s": math.inf},
+        {"window_s": math.nan},
+    ],
+    ids=str,
+)
+def test_impossible_budgets_of_repetitions_are_refused(bad: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInputError, match=next(iter(bad))):
+        RetryBudget(**bad)
+
+
+def test_a_budget_of_repetitions_may_be_none_or_all() -> None:
+    none, all_of_them = RetryBudget(share=0.0, floor=0), RetryBudget(share=1.0, floor=0)
+    for budget in (none, all_of_them):
+        budget.deposit(0.0)
+
+    assert (none.balance(0.0), all_of_them.balance(0.0)) == (0, 1)
