@@ -63,7 +63,7 @@ async def test_open_attempts_are_bounded() -> None:
 
 
 async def test_sums_of_past_periods_make_room_for_new_ones() -> None:
-    clock = ManualClock()
+    clock = ManualClock(wall_s=0.0)
     budget = Budget(name="b", limit_usd=USD(1), period="minute", per=("user",))
     ledger = MemoryLedger(clock, [budget], max_pots=2)
     for user in ("a", "b"):
