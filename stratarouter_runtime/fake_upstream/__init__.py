@@ -5,7 +5,7 @@ from __future__ import annotations
 from stratarouter_runtime.fake_upstream.exchange import FunctionCall
 from stratarouter_runtime.fake_upstream.faults.catalogue import FAULTS
 from stratarouter_runtime.fake_upstream.faults.declaring import Fault
-from stratarouter_runtime.fake_upstream.journal import Billed, ConnectionRecord, RequestRecord
+from stratarouter_runtime.fake_upstream.records import Billed, ConnectionRecord, RequestRecord
 from stratarouter_runtime.fake_upstream.scripts import Reply
 from stratarouter_runtime.fake_upstream.upstream import FakeUpstream
 

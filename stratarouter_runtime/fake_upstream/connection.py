@@ -23,13 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from stratarouter_runtime.fake_upstream.actions import Action
-    from stratarouter_runtime.fake_upstream.journal import (
-        ConnectionRecord,
-        Journal,
-        Outcome,
-        RequestRecord,
-    )
+    from stratarouter_runtime.fake_upstream.journal import Journal
     from stratarouter_runtime.fake_upstream.parsing import IncomingRequest
+    from stratarouter_runtime.fake_upstream.records import ConnectionRecord, Outcome, RequestRecord
     from stratarouter_runtime.fake_upstream.service import Service
 
 __all__ = ["TLS_ALERT", "Connection", "Surroundings", "reset"]

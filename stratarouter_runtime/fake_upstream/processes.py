@@ -16,20 +16,20 @@ from typing import IO, TYPE_CHECKING, Any
 
 from stratarouter.errors import InvalidInputError
 from stratarouter_runtime.fake_upstream.exchange import FunctionCall
-from stratarouter_runtime.fake_upstream.journal import (
+from stratarouter_runtime.fake_upstream.options import Options
+from stratarouter_runtime.fake_upstream.records import (
     Billed,
     ConnectionRecord,
     request_from,
     to_plain,
 )
-from stratarouter_runtime.fake_upstream.options import Options
 from stratarouter_runtime.fake_upstream.scripts import Reply
 from stratarouter_runtime.fake_upstream.threads import ThreadHost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from stratarouter_runtime.fake_upstream.journal import RequestRecord
+    from stratarouter_runtime.fake_upstream.records import RequestRecord
     from stratarouter_runtime.fake_upstream.scripts import Step
 
 __all__ = ["ProcessHost", "obey"]

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from stratarouter_runtime.fake_upstream.exchange import Ask, WireFormat
     from stratarouter_runtime.fake_upstream.formats.routing import Endpoint
-    from stratarouter_runtime.fake_upstream.journal import RequestRecord
     from stratarouter_runtime.fake_upstream.options import Options
+    from stratarouter_runtime.fake_upstream.records import RequestRecord
     from stratarouter_runtime.fake_upstream.scripts import Step
 
 __all__ = ["Service"]

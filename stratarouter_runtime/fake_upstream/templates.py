@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from stratarouter_runtime.fake_upstream.actions import Plan, Send
 
 if TYPE_CHECKING:
-    from stratarouter_runtime.fake_upstream.journal import RequestRecord
+    from stratarouter_runtime.fake_upstream.records import RequestRecord
 
 __all__ = ["Templates"]
 

@@ -13,12 +13,8 @@ from stratarouter_runtime.fake_upstream.server import Server
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
 
-    from stratarouter_runtime.fake_upstream.journal import (
-        Billed,
-        ConnectionRecord,
-        RequestRecord,
-    )
     from stratarouter_runtime.fake_upstream.options import Options
+    from stratarouter_runtime.fake_upstream.records import Billed, ConnectionRecord, RequestRecord
     from stratarouter_runtime.fake_upstream.scripts import Step
 
 __all__ = ["ThreadHost"]

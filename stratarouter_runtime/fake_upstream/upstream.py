@@ -17,11 +17,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from stratarouter_runtime.fake_upstream.journal import (
-        Billed,
-        ConnectionRecord,
-        RequestRecord,
-    )
+    from stratarouter_runtime.fake_upstream.records import Billed, ConnectionRecord, RequestRecord
     from stratarouter_runtime.fake_upstream.scripts import Step
 
 __all__ = ["FakeUpstream"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -13,12 +13,15 @@ from hypothesis import strategies as st
 from stratarouter_runtime.fake_upstream.actions import Send
 from stratarouter_runtime.fake_upstream.exchange import count_tokens
 from stratarouter_runtime.fake_upstream.faults.catalogue import FAULTS
-from stratarouter_runtime.fake_upstream.journal import Journal, RequestRecord
+from stratarouter_runtime.fake_upstream.journal import Journal
 from stratarouter_runtime.fake_upstream.options import Options
 from stratarouter_runtime.fake_upstream.parsing import IncomingRequest, RequestParser, WireError
 from stratarouter_runtime.fake_upstream.samples import sample_value, sample_vector
 from stratarouter_runtime.fake_upstream.service import Service
 from tests.raw_http import BODIES, PATHS, body_for
+
+if TYPE_CHECKING:
+    from stratarouter_runtime.fake_upstream.records import RequestRecord
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-5, 5) | st.floats() | st.text(max_size=5),
