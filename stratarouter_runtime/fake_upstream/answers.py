@@ -8,6 +8,7 @@ the name and the arguments of every call of a function. Embeddings cost nothing 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from stratarouter_runtime.fake_upstream.exchange import (
@@ -77,8 +78,20 @@ def answer(ask: Ask, script: Script, number: int, dimension: int, *, spoiled: bo
         finish=finish,
         input_tokens=read,
         output_tokens=written,
-        usage=UsageReport(read, written, read + written),
+        usage=_report(read, written, says),
         choices=ask.choices,
+    )
+
+
+def _report(read: int, written: int, says: object) -> UsageReport:
+    report = UsageReport(read, written, read + written)
+    if not isinstance(says, Reply):
+        return report
+    return replace(
+        report,
+        cached_tokens=says.cached_tokens,
+        cache_write_tokens=says.cache_write_tokens,
+        reasoning_tokens=says.reasoning_tokens,
     )
 
 

@@ -116,6 +116,12 @@ class UsageReport:
     """Tokens written."""
     total_tokens: int
     """Their sum, unless a fault says otherwise."""
+    cached_tokens: int = 0
+    """How many of those read came from a cache."""
+    cache_write_tokens: int = 0
+    """How many of those read were put into a cache."""
+    reasoning_tokens: int = 0
+    """How many of those written were thoughts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ __all__ = ["Journal"]
 
 _MOST_MODELS = 10_000
 _MODEL_CHARACTERS = 200
+_MOST_KEPT_BYTES = 64 * 1024 * 1024
 _OTHER_MODELS = "…"
 
 
@@ -28,12 +29,14 @@ class Journal:
     Parameters
     ----------
     keep : int
-        How many requests and connections are remembered.
+        How many requests and connections are remembered, of requests 64 MiB at most.
     """
 
     def __init__(self, keep: int) -> None:
         self._changed = threading.Condition()
-        self._requests: deque[RequestRecord] = deque(maxlen=keep)
+        self._keep = keep
+        self._kept_bytes = 0
+        self._requests: deque[RequestRecord] = deque()
         self._connections: deque[ConnectionRecord] = deque(maxlen=keep)
         self._bills: dict[str, list[int]] = {}
         self._n_requests = 0
@@ -127,7 +130,7 @@ class Journal:
                 bytes_in=incoming.n_bytes,
                 started_s=monotonic(),
             )
-            self._requests.append(record)
+            self._remember(record)
             self._tell()
         return record
 
@@ -262,6 +265,7 @@ class Journal:
         """Forget requests, ended connections, and all sums; numbers go on."""
         with self._changed:
             self._requests.clear()
+            self._kept_bytes = 0
             self._bills.clear()
             still_open = [entry for entry in self._connections if not entry.closed_by]
             self._connections.clear()
@@ -269,6 +273,16 @@ class Journal:
             self._n_requests_forgotten = self._n_requests
             self._n_connections_forgotten = self._n_connections
             self._tell()
+
+    def _remember(self, record: RequestRecord) -> None:
+        requests = self._requests
+        requests.append(record)
+        self._kept_bytes += record.bytes_in
+        # The latest one stays, however large it is.
+        while len(requests) > self._keep or (
+            self._kept_bytes > _MOST_KEPT_BYTES and len(requests) > 1
+        ):
+            self._kept_bytes -= requests.popleft().bytes_in
 
     def _tell(self) -> None:
         if self._n_waiting:

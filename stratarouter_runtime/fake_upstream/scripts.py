@@ -69,6 +69,12 @@ class Reply:
     """What is billed and reported for reading; None counts."""
     output_tokens: int | None = None
     """What is billed and reported for writing; None counts."""
+    cached_tokens: int = 0
+    """How many of the input tokens are reported as read from a cache, where a format can."""
+    cache_write_tokens: int = 0
+    """How many of the input tokens are reported as put into a cache, where a format can."""
+    reasoning_tokens: int = 0
+    """How many of the output tokens are reported as thoughts, where a format can."""
 
     def __post_init__(self) -> None:
         """Refuse what no service could send."""
@@ -79,10 +85,17 @@ class Reply:
                 raise InvalidInputError(f"arguments of {call.name!r}: {error}") from None
             if not isinstance(arguments, dict):
                 raise InvalidInputError(f"arguments of {call.name!r} must be a JSON object")
-        for name in ("input_tokens", "output_tokens"):
-            count = getattr(self, name)
+        for name, count in self._counts().items():
             if count is not None and count < 0:
                 raise InvalidInputError(f"{name} must not be negative")
+        if (self.input_tokens or 0) < self.cached_tokens + self.cache_write_tokens:
+            raise InvalidInputError("cached tokens are part of input_tokens; give a larger number")
+        if (self.output_tokens or 0) < self.reasoning_tokens:
+            raise InvalidInputError("reasoning_tokens are part of output_tokens; give a larger one")
+
+    def _counts(self) -> dict[str, int | None]:
+        names = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens")
+        return {name: getattr(self, name) for name in (*names, "reasoning_tokens")}
 
 
 Step = str | Reply

@@ -255,10 +255,12 @@ def _tool_block(answer: Answer, position: int) -> dict[str, Any]:
 def _usage(answer: Answer) -> dict[str, Any] | None:
     if answer.usage is None:
         return None
+    usage = answer.usage
     return {
-        "input_tokens": answer.usage.input_tokens,
-        "cache_creation_input_tokens": 0,
-        "cache_read_input_tokens": 0,
+        # This service counts what came from a cache, or went into one, apart.
+        "input_tokens": usage.input_tokens - usage.cached_tokens - usage.cache_write_tokens,
+        "cache_creation_input_tokens": usage.cache_write_tokens,
+        "cache_read_input_tokens": usage.cached_tokens,
         "output_tokens": answer.usage.output_tokens,
     }
 

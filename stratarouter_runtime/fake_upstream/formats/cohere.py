@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CohereFormat"]
 
+_PLAN = "I will call a function."
 _FINISH = {
     "stop": "COMPLETE",
     "length": "MAX_TOKENS",
@@ -104,7 +105,7 @@ class CohereFormat:
         if answer.text or not answer.tool_calls:
             message["content"] = [{"type": "text", "text": answer.text}]
         if answer.tool_calls:
-            message["tool_plan"] = "I will call a function."
+            message["tool_plan"] = _PLAN
             message["tool_calls"] = [
                 _tool_call(answer, position, call.arguments)
                 for position, call in enumerate(answer.tool_calls)
@@ -137,6 +138,9 @@ class CohereFormat:
                 for piece in pieces(answer.text, answer.piece_characters)
             ]
             events.append(_event("frame", "content-end", index=0))
+        if answer.tool_calls:
+            planned = {"message": {"tool_plan": _PLAN}}
+            events.append(_event("frame", "tool-plan-delta", delta=planned))
         for position, call in enumerate(answer.tool_calls):
             opened = _tool_call(answer, position, "")
             events.append(_tool("content", "tool-call-start", position, opened))
@@ -268,4 +272,6 @@ def _end(answer: Answer) -> dict[str, Any]:
             "output_tokens": answer.usage.output_tokens,
         }
         end["usage"] = {"billed_units": counts, "tokens": counts}
+        if answer.usage.cached_tokens:
+            end["usage"]["cached_tokens"] = answer.usage.cached_tokens
     return end

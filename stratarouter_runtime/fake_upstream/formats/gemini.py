@@ -301,7 +301,13 @@ def _body(answer: Answer, candidates: list[dict[str, Any]], *, with_usage: bool)
     if with_usage and usage is not None:
         body["usageMetadata"] = {
             "promptTokenCount": usage.input_tokens,
-            "candidatesTokenCount": usage.output_tokens,
+            # Thoughts are counted apart from what is said.
+            "candidatesTokenCount": usage.output_tokens - usage.reasoning_tokens,
             "totalTokenCount": usage.total_tokens,
         }
+        further = {
+            "cachedContentTokenCount": usage.cached_tokens,
+            "thoughtsTokenCount": usage.reasoning_tokens,
+        }
+        body["usageMetadata"] |= {name: count for name, count in further.items() if count}
     return {**body, "modelVersion": answer.model, "responseId": f"gen-{answer.number:08d}"}

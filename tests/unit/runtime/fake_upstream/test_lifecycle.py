@@ -15,6 +15,8 @@ import pytest
 
 from stratarouter.errors import InvalidInputError
 from stratarouter_runtime.fake_upstream import FakeUpstream, FunctionCall, Reply
+from stratarouter_runtime.fake_upstream.journal import Journal
+from stratarouter_runtime.fake_upstream.parsing import IncomingRequest
 from tests.raw_http import post, talk
 
 GET = b"GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n"
@@ -144,6 +146,17 @@ def test_records_are_bounded_and_sums_are_not() -> None:
         assert (upstream.calls, upstream.billed().calls) == (5, 5)
         assert upstream.billed("ok@0").calls == 1
         assert upstream.billed("nobody").calls == 0
+
+
+def test_records_are_bounded_in_bytes_too() -> None:
+    journal = Journal(keep=1000)
+    body = bytes(10 * 1024 * 1024)
+    for _ in range(10):
+        incoming = IncomingRequest("POST", "/", b"", body, keep_alive=True, n_bytes=len(body))
+        journal.open_request(incoming, 1)
+
+    assert [record.number for record in journal.requests()] == [5, 6, 7, 8, 9, 10]
+    assert journal.counts() == (10, 0, 0)
 
 
 def test_reset_forgets_but_keeps_connections() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from stratarouter.errors import InvalidInputError
-from stratarouter_runtime.fake_upstream import FakeUpstream, FunctionCall, Reply
+from stratarouter_runtime.fake_upstream import Billed, FakeUpstream, FunctionCall, Reply
 from stratarouter_runtime.fake_upstream.scripts import Tokens, is_script, parse_script
 from tests.raw_http import MESSAGES, PATHS, chat_text, post
 
@@ -160,6 +160,39 @@ def test_replies_that_no_service_could_send_are_refused(arguments: str) -> None:
         Reply(tool_calls=(FunctionCall("f", arguments),))
     with pytest.raises(InvalidInputError, match="output_tokens"):
         Reply(output_tokens=-1)
+    with pytest.raises(InvalidInputError, match="cached"):
+        Reply(input_tokens=5, cached_tokens=3, cache_write_tokens=3)
+    with pytest.raises(InvalidInputError, match="reasoning"):
+        Reply(reasoning_tokens=1)
+
+
+def test_each_format_reports_caches_and_thoughts_in_its_words(upstream: FakeUpstream) -> None:
+    reply = Reply(
+        input_tokens=100,
+        cached_tokens=60,
+        cache_write_tokens=30,
+        output_tokens=50,
+        reasoning_tokens=20,
+    )
+    upstream.reset()
+    upstream.script("mine", [reply])
+    usages = {
+        wire: post(upstream.url, "mine", "complete", wire).json
+        for wire in ("openai", "anthropic", "gemini", "cohere")
+    }
+    openai, anthropic = usages["openai"]["usage"], usages["anthropic"]["usage"]
+    gemini, cohere = usages["gemini"]["usageMetadata"], usages["cohere"]["usage"]
+
+    assert (openai["prompt_tokens"], openai["completion_tokens"]) == (100, 50)
+    assert openai["prompt_tokens_details"]["cached_tokens"] == 60
+    assert openai["completion_tokens_details"]["reasoning_tokens"] == 20
+    assert (anthropic["input_tokens"], anthropic["output_tokens"]) == (10, 50)
+    assert anthropic["cache_read_input_tokens"] == 60
+    assert anthropic["cache_creation_input_tokens"] == 30
+    assert (gemini["cachedContentTokenCount"], gemini["thoughtsTokenCount"]) == (60, 20)
+    assert gemini["candidatesTokenCount"] == 30
+    assert cohere["cached_tokens"] == 60
+    assert upstream.billed() == Billed(calls=4, input_tokens=400, output_tokens=200)
 
 
 def test_the_first_function_on_offer_is_called(upstream: FakeUpstream) -> None:
