@@ -157,3 +157,11 @@ def test_reasons_are_translated(word: object, reason: str) -> None:
 def test_a_cut_answer_with_tools_stays_cut() -> None:
     assert finish_reason("length", has_tool_calls=True) == "length"
     assert finish_reason("end_turn", has_tool_calls=True) == "tool_calls"
+
+
+def test_an_id_may_come_late() -> None:
+    answer = assembled(
+        ToolCallDelta(index=0, name="f"), ToolCallDelta(index=0, id="late", arguments="{}")
+    ).completion()
+
+    assert answer.tool_calls == (ToolCall(id="late", name="f"),)

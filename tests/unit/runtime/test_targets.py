@@ -227,3 +227,14 @@ def test_the_memory_of_targets_is_bounded() -> None:
 def test_impossible_selectors_are_refused(strategy: Any, threshold: float, problem: str) -> None:
     with pytest.raises(InvalidInputError, match=problem):
         TargetSelector(strategy, TargetStats(), health_threshold=threshold)
+
+
+@pytest.mark.parametrize(("threshold", "is_healthy"), [(0.0, True), (0.8, True), (0.81, False)])
+def test_who_just_reaches_the_threshold_is_healthy(threshold: float, is_healthy: bool) -> None:
+    stats = TargetStats()
+    for good in (True, True, True, True, False):
+        stats.judged(A.key, 0.0, is_good=good)
+    selector = TargetSelector("health", stats, health_threshold=threshold)
+
+    assert selector.is_healthy(A, 0.0) == is_healthy
+    assert TargetSelector("health", stats, health_threshold=1.0).is_healthy(B, 0.0)
