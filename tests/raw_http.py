@@ -153,7 +153,7 @@ def post(
     wire: str = "openai",
     *,
     timeout_s: float = 5.0,
-    linger_s: float = 0.0,
+    answers: int = 1,
     **more: Any,
 ) -> Seen:
     """Send a request on a connection of its own and show what comes back."""
@@ -163,13 +163,13 @@ def post(
         f"POST {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer key-canary\r\n"
         f"content-type: application/json\r\ncontent-length: {len(data)}\r\n\r\n"
     )
-    return talk(url, head.encode() + data, timeout_s=timeout_s, linger_s=linger_s)
+    return talk(url, head.encode() + data, timeout_s=timeout_s, answers=answers)
 
 
-def talk(url: str, data: bytes, *, timeout_s: float = 5.0, linger_s: float = 0.0) -> Seen:
+def talk(url: str, data: bytes, *, timeout_s: float = 5.0, answers: int = 1) -> Seen:
     """Connect, send bytes, and read until an answer is whole, the connection ends, or time is up.
 
-    `linger_s` is how long to listen on after that.
+    `answers` is how many to wait for; those after the first are in `rest`.
     """
     place = urlsplit(url)
     seen = Seen()
@@ -185,8 +185,10 @@ def talk(url: str, data: bytes, *, timeout_s: float = 5.0, linger_s: float = 0.0
                     seen.ended = "closed"
                 elif _read(seen):
                     seen.ended = "answered"
-            if seen.ended == "answered" and linger_s > 0:
-                client.settimeout(linger_s)
+            while (
+                seen.rest.count(b"HTTP/1.1 ") < answers - 1 and (left_s := end_s - monotonic()) > 0
+            ):
+                client.settimeout(left_s)
                 seen.rest += client.recv(1 << 20)
     except TimeoutError:
         pass
