@@ -185,11 +185,12 @@ def talk(url: str, data: bytes, *, timeout_s: float = 5.0, answers: int = 1) -> 
                     seen.ended = "closed"
                 elif _read(seen):
                     seen.ended = "answered"
-            while (
-                seen.rest.count(b"HTTP/1.1 ") < answers - 1 and (left_s := end_s - monotonic()) > 0
-            ):
-                client.settimeout(left_s)
-                seen.rest += client.recv(1 << 20)
+            while seen.ended == "answered" and seen.rest.count(b"HTTP/1.1 ") < answers - 1:
+                client.settimeout(max(end_s - monotonic(), 0.001))
+                piece = client.recv(1 << 20)
+                seen.rest += piece
+                if not piece:
+                    break
     except TimeoutError:
         pass
     except (ConnectionResetError, BrokenPipeError):

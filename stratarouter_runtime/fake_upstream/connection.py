@@ -182,13 +182,13 @@ class Connection(asyncio.Protocol):
     def _answer_waiting(self) -> None:
         while self._task is None and len(self._parser) and not self._gone.is_set():
             try:
-                if self._parser.awaits_continue():
-                    self._write(b"HTTP/1.1 100 Continue\r\n\r\n")
                 incoming = self._parser.next()
             except WireError as error:
                 self._refuse(error)
                 return
             if incoming is None:
+                if self._parser.awaits_continue():
+                    self._write(b"HTTP/1.1 100 Continue\r\n\r\n")
                 return
             self._serve(incoming)
         if len(self._parser) > self._shared.max_body_bytes + _FILL_BYTES:
@@ -218,13 +218,14 @@ class Connection(asyncio.Protocol):
         self._task.add_done_callback(self._shared.tasks.discard)
 
     def _send_at_once(self, request: RequestRecord, plan: Plan) -> None:
-        sends = [action for action in plan.actions if isinstance(action, Send)]
-        data = sends[0].data if len(sends) == 1 else b"".join(send.data for send in sends)
-        journal = self._shared.journal
-        read = sum(send.input_tokens for send in sends)
-        written = sum(send.output_tokens for send in sends)
+        first, *others = (action for action in plan.actions if isinstance(action, Send))
+        data, read, written = first.data, first.input_tokens, first.output_tokens
+        if others:
+            data += b"".join(send.data for send in others)
+            read += sum(send.input_tokens for send in others)
+            written += sum(send.output_tokens for send in others)
         # Before the bytes leave: who has the answer must find its bill.
-        journal.answered(request, len(data), read, written)
+        self._shared.journal.answered(request, len(data), read, written)
         self._write(data)
 
     async def _carry_out(self, request: RequestRecord, plan: Plan, *, keep_alive: bool) -> None:
