@@ -136,7 +136,7 @@ def test_errors_say_why(openai_client: Any) -> None:
         openai_client.chat.completions.create(model="fault-400-context", messages=CHAT)
 
     assert caught.value.code == "context_length_exceeded"
-    assert caught.value.request_id.startswith("req_")
+    assert str(caught.value.request_id).startswith("req_")
 
 
 def test_a_stream_that_fails(openai_client: Any) -> None:
