@@ -180,7 +180,7 @@ class Connection(asyncio.Protocol):
             self._transport.write_eof()
 
     def _answer_waiting(self) -> None:
-        while self._task is None and len(self._parser) and not self._gone.is_set():
+        while self._task is None and len(self._parser) and not self._transport.is_closing():
             try:
                 incoming = self._parser.next()
             except WireError as error:

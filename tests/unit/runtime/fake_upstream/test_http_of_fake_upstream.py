@@ -82,6 +82,15 @@ def test_a_connection_is_closed_if_the_client_wants_it(
         assert upstream.wait_until(lambda it: it.connections[-1].closed_by == "server")
 
 
+def test_nothing_is_served_after_the_last_request(upstream: FakeUpstream) -> None:
+    upstream.reset()
+    last = WHOLE.replace(b"host: x", b"connection: close")
+    seen = talk(upstream.url, last + WHOLE, answers=2)
+
+    assert (seen.status, seen.rest) == (200, b"")
+    assert (upstream.calls, upstream.billed().calls) == (1, 1)
+
+
 @pytest.mark.parametrize(
     ("data", "status"),
     [
