@@ -149,7 +149,8 @@ class UnknownProviderError(StrataError, KeyError):
         super().__init__(
             f"no client is registered for provider {provider!r}"
             f"{nearest_name_hint(provider, known)}; "
-            f"call bridge.register_client({provider!r}, client)"
+            f"call registry.register({provider!r}, client), "
+            f"or bridge.register_client({provider!r}, client)"
         )
         self.provider = provider
 
