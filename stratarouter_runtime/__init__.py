@@ -76,6 +76,8 @@ if TYPE_CHECKING:
         UnsupportedOperationError,
     )
     from stratarouter_runtime.provider_protocol import Capabilities
+    from stratarouter_runtime.providers.local import LocalClient
+    from stratarouter_runtime.providers.openai import AzureOpenAIClient, OpenAIClient
     from stratarouter_runtime.providers.scripted import EchoClient, ScriptedClient
     from stratarouter_runtime.stream_events import (
         Finish,
@@ -103,6 +105,7 @@ __all__ = [
     "AttemptRow",
     "AttemptStateError",
     "AuthenticationError",
+    "AzureOpenAIClient",
     "BadRequestError",
     "BridgeClosedError",
     "BridgeLoopError",
@@ -142,11 +145,13 @@ __all__ = [
     "JsonFormatter",
     "LedgerFullError",
     "LedgerTotals",
+    "LocalClient",
     "MemoryBackend",
     "MemoryLedger",
     "Message",
     "ModelPrice",
     "NotFoundError",
+    "OpenAIClient",
     "OverloadedError",
     "Partition",
     "PermissionDeniedError",
@@ -248,6 +253,9 @@ _HOMES = {
     "StreamInterruptedError": "provider_errors",
     "UnsupportedOperationError": "provider_errors",
     "Capabilities": "provider_protocol",
+    "LocalClient": "providers.local",
+    "AzureOpenAIClient": "providers.openai",
+    "OpenAIClient": "providers.openai",
     "EchoClient": "providers.scripted",
     "ScriptedClient": "providers.scripted",
     "Finish": "stream_events",
