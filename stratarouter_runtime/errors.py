@@ -33,6 +33,7 @@ from stratarouter.errors import (
     StrataError,
     nearest_name_hint,
 )
+from stratarouter_runtime.redaction import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -148,7 +149,8 @@ class UnknownProviderError(StrataError, KeyError):
         super().__init__(
             f"no client is registered for provider {provider!r}"
             f"{nearest_name_hint(provider, known)}; "
-            f"call bridge.register_client({provider!r}, client)"
+            f"call registry.register({provider!r}, client), "
+            f"or bridge.register_client({provider!r}, client)"
         )
         self.provider = provider
 
@@ -180,21 +182,53 @@ class HandlerError(StrataError, RuntimeError):
 class ProviderError(StrataError, RuntimeError):
     """A provider's client failed; the original is the ``__cause__``.
 
+    `stratarouter_runtime.provider_errors` has the kinds. Messages are cleared of secrets.
+
     Parameters
     ----------
     provider : str
         Name of the provider.
     message : str
         What happened.
+    model : str, optional
+        Model that was asked.
+    status : int, optional
+        HTTP status of the answer; None if there was none.
+    request_id : str, optional
+        The provider's name for the call.
+    retry_after_s : float, seconds, >= 0, optional
+        How long the provider asks to be left alone.
+
+    Attributes
+    ----------
+    failover : bool
+        Whether another target may be asked instead.
+    retry_budget_exhausted : bool
+        Whether the call would have been repeated, had there not been too many repetitions lately.
     """
 
     code: ClassVar[str] = "PROVIDER_ERROR"
     retryable: ClassVar[bool] = True
+    failover: ClassVar[bool] = True
     origin: ClassVar[Literal["ours", "handler", "provider"]] = "provider"
 
-    def __init__(self, provider: str, message: str) -> None:
-        super().__init__(f"provider {provider!r}: {message}")
+    def __init__(
+        self,
+        provider: str,
+        message: str,
+        *,
+        model: str | None = None,
+        status: int | None = None,
+        request_id: str | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(f"provider {provider!r}: {redacted(message)}")
         self.provider = provider
+        self.model = model
+        self.status = status
+        self.request_id = request_id
+        self.retry_after_s = retry_after_s
+        self.retry_budget_exhausted = False
 
 
 class ExecutionTimeoutError(StrataError, TimeoutError):

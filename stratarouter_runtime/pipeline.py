@@ -237,7 +237,7 @@ class Pipeline:
             model=completion.model,
             tokens=tokens,
             cost_usd=completion.cost_usd,
-            complete=completion.finish_reason not in ("length", "content_filter"),
+            complete=completion.is_clean and not completion.tool_calls,
         )
 
     def _encoder_id(self) -> str | None:

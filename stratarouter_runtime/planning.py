@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from stratarouter.errors import InvalidInputError
 from stratarouter.types import RouteResult
+from stratarouter_runtime.conversation import CompletionRequest, Message
 from stratarouter_runtime.errors import InvalidContextError, UncacheableValueError
 from stratarouter_runtime.execution.handlers import Handler
 from stratarouter_runtime.policies.fingerprint import FingerprintPrefix
-from stratarouter_runtime.types import CompletionRequest, Message, Partition
+from stratarouter_runtime.types import Partition
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

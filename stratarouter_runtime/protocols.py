@@ -6,17 +6,15 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from decimal import Decimal
 
     from stratarouter.types import FloatArray, Route, RouteResult
-    from stratarouter_runtime.types import (
-        Completion,
-        CompletionRequest,
-        Event,
-        ExecutionRecord,
-        Partition,
-    )
+    from stratarouter_runtime.accounting import Reservation
+    from stratarouter_runtime.conversation import Completion, CompletionRequest, Usage
+    from stratarouter_runtime.types import Event, ExecutionRecord, Partition
 
 __all__ = [
+    "AttemptJournal",
     "BackendStats",
     "BlockingDoor",
     "CacheBackend",
@@ -189,7 +187,10 @@ class CacheBackend(Protocol):
 
 
 class LLMClient(Protocol):
-    """Talks to a language model. A ``name`` (str) and an ``aclose`` are optional."""
+    """The least that talks to a language model; `provider_protocol.ModelClient` is the whole.
+
+    A ``name`` (str), and any other method of the whole, are optional.
+    """
 
     async def complete(self, request: CompletionRequest) -> Completion:
         """Answer a conversation.
@@ -205,6 +206,94 @@ class LLMClient(Protocol):
         -------
         Completion
             The answer.
+        """
+        ...
+
+
+class AttemptJournal(Protocol):
+    """Where every attempt is written down before bytes leave, and closed afterwards.
+
+    The order is `reserve`, `attempt`, then one of `settle` and `unknown`; or `reserve`, `release`.
+    An attempt that is unknown may still be settled, should the truth arrive. To close an attempt
+    twice in the same way is allowed and changes nothing, so that a caller who lost the first answer
+    may repeat it. All but `reserve` raise `AttemptStateError` for what is not in the journal, or
+    does not follow from its state.
+    """
+
+    async def reserve(self, reservation: Reservation) -> None:
+        """Announce an attempt and keep room for it in every budget; all of them, or none.
+
+        Parameters
+        ----------
+        reservation : Reservation
+            The attempt.
+
+        Raises
+        ------
+        BudgetExceededError
+            If a budget has no room.
+        LedgerFullError
+            If the journal has none.
+        AttemptStateError
+            If the name is taken.
+        """
+        ...
+
+    async def attempt(self, attempt_id: str) -> None:
+        """Say that bytes are about to leave.
+
+        Parameters
+        ----------
+        attempt_id : str
+            The attempt.
+        """
+        ...
+
+    async def settle(
+        self,
+        attempt_id: str,
+        *,
+        cost_usd: Decimal | None,
+        usage: Usage | None = None,
+        error: str | None = None,
+    ) -> None:
+        """Close an attempt whose end is known.
+
+        Parameters
+        ----------
+        attempt_id : str
+            The attempt.
+        cost_usd : Decimal or None
+            What it cost, US dollars; 0 for one that the provider refused; None if its price is not
+            known: then the budgets count what had been reserved.
+        usage : Usage, optional
+            What it used.
+        error : str, optional
+            Code of the error that it ended with.
+        """
+        ...
+
+    async def unknown(self, attempt_id: str, *, error: str | None = None) -> None:
+        """Close an attempt that the provider may charge for, nobody knows what.
+
+        The budgets go on counting what had been reserved.
+
+        Parameters
+        ----------
+        attempt_id : str
+            The attempt.
+        error : str, optional
+            Code of the error that it ended with.
+        """
+        ...
+
+    async def release(self, attempt_id: str) -> None:
+        """Close an attempt of which no byte has left.
+
+        Parameters
+        ----------
+        attempt_id : str
+            The attempt.
         """
         ...
 

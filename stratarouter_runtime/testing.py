@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stratarouter.types import Route, RouteResult, RouteScores
+from stratarouter_runtime.conversation import Completion, CompletionRequest
+from stratarouter_runtime.fake_upstream import FakeUpstream, FunctionCall, Reply
 from stratarouter_runtime.providers.scripted import EchoClient, ScriptedClient
-from stratarouter_runtime.types import Completion, CompletionRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,10 +21,13 @@ if TYPE_CHECKING:
 __all__ = [
     "EchoClient",
     "EchoHandler",
+    "FakeUpstream",
     "FixedRouter",
+    "FunctionCall",
     "GatedClient",
     "ManualClock",
     "RecordingSink",
+    "Reply",
     "ScriptedClient",
     "TinyEncoder",
     "make_decision",

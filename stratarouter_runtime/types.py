@@ -1,4 +1,4 @@
-"""What users hold: identities, messages, completions, results and events."""
+"""What users hold: identities, results and events."""
 
 from __future__ import annotations
 
@@ -17,16 +17,12 @@ __all__ = [
     "ANONYMOUS",
     "CacheHit",
     "CacheScope",
-    "Completion",
-    "CompletionRequest",
     "Event",
     "EventName",
     "ExecutionReason",
     "ExecutionRecord",
     "ExecutionResult",
-    "Message",
     "Partition",
-    "Usage",
 ]
 
 CacheScope: TypeAlias = Literal["user", "tenant", "global"]
@@ -177,69 +173,6 @@ def _identity(context: Mapping[str, Any], name: str) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
-    """One turn of a conversation."""
-
-    role: str
-    """"system", "user", "assistant" or "tool"."""
-    content: str
-    """The text."""
-
-    def to_dict(self) -> dict[str, str]:
-        """Return the wire shape.
-
-        Returns
-        -------
-        dict
-            ``role`` and ``content``.
-        """
-        return {"role": self.role, "content": self.content}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
-    """Tokens that a call consumed."""
-
-    input_tokens: int = 0
-    """Tokens of the prompt."""
-    output_tokens: int = 0
-    """Tokens of the answer."""
-
-    @property
-    def total_tokens(self) -> int:
-        """Both together."""
-        return self.input_tokens + self.output_tokens
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CompletionRequest:
-    """What a client is asked for; everything that can change its answer is in here."""
-
-    messages: tuple[Message, ...]
-    """The conversation, oldest first."""
-    model: str | None = None
-    """Model name; None takes the client's own."""
-    params: Mapping[str, Any] = field(default_factory=dict)
-    """Sampling parameters by their usual names, plain JSON data."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Completion:
-    """A client's answer."""
-
-    content: str
-    """The text."""
-    model: str | None = None
-    """Model that answered."""
-    usage: Usage = field(default_factory=Usage)
-    """Tokens used."""
-    cost_usd: float = 0.0
-    """Price of the call, US dollars, >= 0."""
-    finish_reason: str = "stop"
-    """Why it ended: "stop", "length", "tool_calls" or "content_filter"."""
-
-
-@dataclass(frozen=True, slots=True)
 class CacheHit:
     """An answer found in a cache."""
 
@@ -261,8 +194,8 @@ class ExecutionResult:
     """Whether the answer was stored before."""
     latency_ms: float = 0.0
     """Duration of the execution, milliseconds."""
-    cost_usd: float = 0.0
-    """What this execution cost, US dollars; 0.0 for a hit or a shared call."""
+    cost_usd: float | None = 0.0
+    """What this execution cost, US dollars; 0.0 for a hit or a shared call; None if not known."""
     provider: str | None = None
     """Provider that answered; None for a handler."""
     metadata: dict[str, Any] = field(default_factory=dict)
@@ -341,8 +274,8 @@ class ExecutionRecord:
     """Model that answered."""
     tokens: int = 0
     """Tokens used by this execution."""
-    cost_usd: float = 0.0
-    """Cost of this execution, US dollars."""
+    cost_usd: float | None = 0.0
+    """Cost of this execution, US dollars; None if not known."""
     cache_hit: bool = False
     """Whether the answer was stored before."""
     coalesced: bool = False

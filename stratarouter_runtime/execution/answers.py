@@ -23,8 +23,8 @@ class Answer:
     """Model that gave it."""
     tokens: int = 0
     """Tokens that this execution used."""
-    cost_usd: float = 0.0
-    """What this execution cost, US dollars."""
+    cost_usd: float | None = 0.0
+    """What this execution cost, US dollars; None if not known."""
     cache_hit: bool = False
     """Whether it was stored before."""
     coalesced: bool = False

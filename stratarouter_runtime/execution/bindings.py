@@ -13,7 +13,7 @@ from stratarouter_runtime.errors import (
     UnknownProviderError,
 )
 from stratarouter_runtime.execution.handlers import Handler, adapt_handler
-from stratarouter_runtime.policies.plain_json import canonical_json
+from stratarouter_runtime.policies.request_checks import check_params
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -299,8 +299,8 @@ def make_binding(
     Raises
     ------
     InvalidInputError
-        If there is neither a handler nor a provider, or both, or an option that fits the other or
-        is unknown.
+        If there is neither a handler nor a provider, or both, an option fits the other or is
+        unknown, or a parameter is out of its range.
     UncacheableValueError
         If the parameters are no JSON data.
     """
@@ -324,7 +324,7 @@ def make_binding(
     if client is not None:
         require_client(client)
     params = dict(options.get("params") or {})
-    canonical_json(params)
+    check_params(params)
     target = ProviderTarget(
         provider=_provider_name(provider, client),
         client=client,

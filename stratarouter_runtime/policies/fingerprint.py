@@ -11,7 +11,15 @@ from stratarouter_runtime.policies.plain_json import canonical_json
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["FINGERPRINT_VERSION", "FingerprintPrefix", "text_key"]
+    from stratarouter_runtime.conversation import CompletionRequest
+
+__all__ = [
+    "FINGERPRINT_VERSION",
+    "FingerprintPrefix",
+    "request_fingerprint",
+    "request_parts",
+    "text_key",
+]
 
 FINGERPRINT_VERSION = 1
 """Part of every fingerprint; a change of its recipe must change it."""
@@ -77,6 +85,53 @@ class FingerprintPrefix:
         if context:
             digest.update(canonical_json(context))
         return digest.hexdigest()
+
+
+def request_parts(request: CompletionRequest) -> dict[str, Any]:
+    """Return everything in a request that can change its answer.
+
+    Parameters
+    ----------
+    request : CompletionRequest
+        The request.
+
+    Returns
+    -------
+    dict
+        Plain JSON data.
+    """
+    choice, form = request.tool_choice, request.response_format
+    return {
+        "messages": [message.to_dict() for message in request.messages],
+        "model": request.model,
+        "params": dict(request.params),
+        "tools": [tool.to_dict() for tool in request.tools],
+        "tool_choice": None if choice is None else choice.to_wire(),
+        "response_format": None if form is None else form.to_dict(),
+    }
+
+
+def request_fingerprint(request: CompletionRequest, **others: Any) -> str:
+    """Return the fingerprint of a whole request.
+
+    Parameters
+    ----------
+    request : CompletionRequest
+        The request.
+    **others : Any
+        What else changes the answer, such as the provider: plain JSON data.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+
+    Raises
+    ------
+    UncacheableValueError
+        If something in it has no JSON form.
+    """
+    return FingerprintPrefix({"request": request_parts(request), "others": others}).of("")
 
 
 def text_key(text: object) -> str:

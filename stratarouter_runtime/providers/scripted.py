@@ -7,12 +7,12 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from stratarouter.errors import InvalidInputError
-from stratarouter_runtime.types import Completion, Usage
+from stratarouter_runtime.conversation import Completion, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from stratarouter_runtime.types import CompletionRequest
+    from stratarouter_runtime.conversation import CompletionRequest
 
 __all__ = ["EchoClient", "ScriptedClient"]
 
@@ -30,7 +30,7 @@ class EchoClient:
 
     Examples
     --------
-    >>> from stratarouter_runtime.types import CompletionRequest, Message
+    >>> from stratarouter_runtime.conversation import CompletionRequest, Message
     >>> request = CompletionRequest(messages=(Message("user", "Where is my invoice?"),))
     >>> asyncio.run(EchoClient().complete(request)).content
     'Where is my invoice?'
@@ -57,7 +57,7 @@ class EchoClient:
             Its last text; usage counts four characters as a token, at least one per text.
         """
         self.calls += 1
-        text = request.messages[-1].content if request.messages else ""
+        text = request.messages[-1].text if request.messages else ""
         return _completion(text, request, self.model)
 
 
@@ -124,9 +124,10 @@ def _completion(text: str, request: CompletionRequest, model: str) -> Completion
         content=text,
         model=model if request.model is None else request.model,
         usage=Usage(
-            input_tokens=sum(_tokens(message.content) for message in request.messages),
+            input_tokens=sum(_tokens(message.text) for message in request.messages),
             output_tokens=_tokens(text),
         ),
+        cost_usd=0.0,
     )
 
 

@@ -18,6 +18,7 @@ from stratarouter.errors import (
 from stratarouter.types import Route
 from stratarouter_runtime.bridge import CoreRuntimeBridge
 from stratarouter_runtime.config import RuntimeConfig
+from stratarouter_runtime.conversation import Completion, Message, Usage
 from stratarouter_runtime.errors import (
     DuplicateBindingError,
     HandlerError,
@@ -34,7 +35,6 @@ from stratarouter_runtime.testing import (
     TinyEncoder,
     make_decision,
 )
-from stratarouter_runtime.types import Completion, Message, Usage
 
 if TYPE_CHECKING:
     from stratarouter.types import RouteResult

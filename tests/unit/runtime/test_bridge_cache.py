@@ -11,6 +11,7 @@ from stratarouter_runtime.bridge import CoreRuntimeBridge
 from stratarouter_runtime.cache.manager import CacheManager
 from stratarouter_runtime.cache.memory import MemoryBackend
 from stratarouter_runtime.config import RuntimeConfig
+from stratarouter_runtime.conversation import Completion, FinishReason, Usage
 from stratarouter_runtime.errors import CacheBackendError, HandlerError, ProviderError
 from stratarouter_runtime.testing import (
     EchoClient,
@@ -20,7 +21,7 @@ from stratarouter_runtime.testing import (
     ScriptedClient,
     make_decision,
 )
-from stratarouter_runtime.types import Completion, Partition, Usage
+from stratarouter_runtime.types import Partition
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -287,8 +288,8 @@ async def test_an_answer_that_is_no_json_is_returned_with_a_warning() -> None:
     assert len(calls) == 2
 
 
-@pytest.mark.parametrize("finish_reason", ["length", "content_filter"])
-async def test_an_answer_that_was_cut_short_is_not_kept(finish_reason: str) -> None:
+@pytest.mark.parametrize("finish_reason", ["length", "content_filter", "error", "unknown"])
+async def test_an_answer_that_was_cut_short_is_not_kept(finish_reason: FinishReason) -> None:
     cut = Completion(content="Your invo", finish_reason=finish_reason)
     async with CoreRuntimeBridge() as bridge:
         bridge.bind("billing", client=ScriptedClient([cut, "Your invoice"]))

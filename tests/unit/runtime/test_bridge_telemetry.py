@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from stratarouter_runtime.bridge import CoreRuntimeBridge
+from stratarouter_runtime.conversation import Completion, CompletionRequest, Usage
 from stratarouter_runtime.errors import ProviderError
 from stratarouter_runtime.telemetry.logs import LOGGER_NAME
 from stratarouter_runtime.telemetry.null import NullSink
@@ -20,7 +21,7 @@ from stratarouter_runtime.testing import (
     ScriptedClient,
     make_decision,
 )
-from stratarouter_runtime.types import Completion, CompletionRequest, ExecutionRecord, Usage
+from stratarouter_runtime.types import ExecutionRecord
 
 if TYPE_CHECKING:
     from stratarouter.types import RouteResult

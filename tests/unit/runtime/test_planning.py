@@ -8,6 +8,7 @@ import pytest
 
 from stratarouter.errors import InvalidInputError
 from stratarouter_runtime.config import RuntimeConfig
+from stratarouter_runtime.conversation import Message
 from stratarouter_runtime.errors import InvalidContextError
 from stratarouter_runtime.execution.bindings import BindingTable, make_binding
 from stratarouter_runtime.execution.deadline import Deadline
@@ -19,7 +20,7 @@ from stratarouter_runtime.planning import (
     make_request,
 )
 from stratarouter_runtime.testing import EchoClient, EchoHandler, make_decision
-from stratarouter_runtime.types import ANONYMOUS, Message, Partition
+from stratarouter_runtime.types import ANONYMOUS, Partition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

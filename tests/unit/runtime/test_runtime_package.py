@@ -12,7 +12,7 @@ from stratarouter_runtime import factory
 from stratarouter_runtime.config import RuntimeConfig
 from stratarouter_runtime.testing import EchoHandler, FixedRouter, ManualClock, make_decision
 
-LATER = ["LLMClientRegistry", "OpenAIClient", "BatchProcessor", "StateManager", "ExecutionEngine"]
+LATER = ["LLMClientRegistry", "BatchProcessor", "StateManager", "ExecutionEngine"]
 HEAVY = ["sklearn", "openai", "anthropic", "redis", "asyncpg", "starlette", "tenacity", "msgspec"]
 
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from stratarouter_runtime.conversation import Message, Usage
 from stratarouter_runtime.errors import InvalidContextError
 from stratarouter_runtime.testing import make_decision
-from stratarouter_runtime.types import ANONYMOUS, ExecutionResult, Message, Partition, Usage
+from stratarouter_runtime.types import ANONYMOUS, ExecutionResult, Partition
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from stratarouter.errors import InvalidInputError
+from stratarouter_runtime.conversation import Completion, CompletionRequest, Message, Usage
 from stratarouter_runtime.errors import ProviderError
 from stratarouter_runtime.providers.base import complete
 from stratarouter_runtime.testing import EchoClient, GatedClient, ScriptedClient
-from stratarouter_runtime.types import Completion, CompletionRequest, Message, Usage
 
 
 def request(*texts: str, model: str | None = None) -> CompletionRequest:
@@ -22,9 +22,11 @@ async def test_echo_answers_with_the_last_message_for_nothing() -> None:
     answer = await EchoClient().complete(request("first", "12345678"))
 
     assert answer == Completion(
-        content="12345678", model="echo-1", usage=Usage(input_tokens=4, output_tokens=2)
+        content="12345678",
+        model="echo-1",
+        usage=Usage(input_tokens=4, output_tokens=2),
+        cost_usd=0.0,
     )
-    assert answer.cost_usd == 0.0
 
 
 async def test_echo_takes_the_model_that_is_asked_for() -> None:

@@ -1,0 +1,1 @@
+"""Accounts: what was spent, what may be spent, and by whom."""
