@@ -33,9 +33,17 @@ from stratarouter.errors import (
     StrataError,
 )
 from stratarouter.router import Router
-from stratarouter.types import Alternative, Explanation, Route, RouteResult, RouteScores
+from stratarouter.types import (
+    Alternative,
+    Explanation,
+    Route,
+    RouteArrays,
+    RouteResult,
+    RouteScores,
+)
 
 if TYPE_CHECKING:
+    from stratarouter.certifying import Certificate
     from stratarouter.encoders.onnx import OnnxEncoder
     from stratarouter.evaluation import EvaluationReport
     from stratarouter.fitting import FitReport
@@ -46,6 +54,7 @@ __all__ = [
     "Alternative",
     "BaseEncoder",
     "CachedEncoder",
+    "Certificate",
     "ConfigurationError",
     "CorruptSaveError",
     "DimensionMismatch",
@@ -69,6 +78,7 @@ __all__ = [
     "NoRoutesError",
     "OnnxEncoder",
     "Route",
+    "RouteArrays",
     "RouteNotFoundError",
     "RouteResult",
     "RouteScores",
@@ -84,6 +94,7 @@ __all__ = [
 # Reports are made by methods that import their modules on first use, and most routers have another
 # encoder; routing needs none of them.
 _HOMES = {
+    "Certificate": "certifying",
     "EvaluationReport": "evaluation",
     "FitReport": "fitting",
     "OnnxEncoder": "encoders.onnx",

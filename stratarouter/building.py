@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from stratarouter.calibration import ConfidenceMap
     from stratarouter.config import RouterConfig
+    from stratarouter.protocols import BuildProgress
     from stratarouter.types import FloatArray, Route
 
 __all__ = [
@@ -46,6 +47,7 @@ def build_snapshot(
     encoder_id: str,
     version: int,
     earlier: Snapshot | None = None,
+    progress: BuildProgress | None = None,
 ) -> Snapshot:
     """Make a snapshot from routes and their vectors, learning all that the examples teach.
 
@@ -61,6 +63,8 @@ def build_snapshot(
         Number of the snapshot.
     earlier : Snapshot, optional
         Another snapshot; patterns that it has compiled are not compiled again.
+    progress : BuildProgress, optional
+        Is told of every step.
 
     Returns
     -------
@@ -79,7 +83,7 @@ def build_snapshot(
         If the settings ask for an HNSW index and faiss is not installed.
     """
     scorer = assemble(entries, config, earlier)
-    learned = learn(scorer, _examples(scorer, entries), config)
+    learned = learn(scorer, _examples(scorer, entries), config, progress)
     index = None
     if learned.head is None:
         scorer, index = indexed(scorer, config)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stratarouter.algorithms.tokenize import words
+from stratarouter.scoring.batch import chunks, rank_batch
 from stratarouter.training import TrainingRows, train_head
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from stratarouter.scoring.candidates import ScoredCandidates
     from stratarouter.scoring.hybrid import HybridScorer
     from stratarouter.training import HeadKind
-    from stratarouter.types import IntArray
+    from stratarouter.types import FloatArray, IntArray
 
 __all__ = [
     "ENOUGH_EXAMPLES",
@@ -124,16 +125,19 @@ def cross_fit(
             head = train_head(examples.training.select(kept), kind, seed, scale)
             scale = (head.low, head.high)
             reduced = reduced.revised(reduced.weights, head)
-        outcomes.extend(
-            Outcome(
-                reduced.score(
-                    examples.texts[number], scorer.semantic.vectors[examples.rows[number]]
-                ),
-                int(examples.routes[number]),
-            )
-            for number in sampled.tolist()
-        )
+        outcomes.extend(_outcomes(reduced, examples, sampled, scorer.semantic.vectors))
     return outcomes, scale
+
+
+def _outcomes(
+    scorer: HybridScorer, examples: Examples, numbers: IntArray, vectors: FloatArray
+) -> Iterator[Outcome]:
+    for part in chunks(len(numbers), scorer.n_routes):
+        some = numbers[part]
+        texts = [examples.texts[number] for number in some.tolist()]
+        batch = rank_batch(scorer, texts, vectors[examples.rows[some]])
+        targets = examples.routes[some].tolist()
+        yield from map(Outcome, batch.scored(), targets)
 
 
 def _folds(

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from stratarouter.config import RouterConfig
     from stratarouter.encoders.base import CheckedEncoder
     from stratarouter.learning import BuildReport
+    from stratarouter.protocols import BuildProgress
     from stratarouter.registry import Registry
     from stratarouter.types import Route
 
@@ -184,7 +185,13 @@ class RouteEditor:
         """
         return self._registry.remove(route_id)
 
-    def build_index(self, embeddings: Any | None = None, *, encoder_id: str | None = None) -> None:
+    def build_index(
+        self,
+        embeddings: Any | None = None,
+        *,
+        encoder_id: str | None = None,
+        progress: BuildProgress | None = None,
+    ) -> None:
         """Build the router, and fit its confidence on the routes' own examples.
 
         What `fit` and `certify` set earlier is gone: fit and certify again after a build. It also
@@ -199,6 +206,9 @@ class RouteEditor:
         encoder_id : str, optional
             Identity of the encoder that made `embeddings`; it must be that of the router's encoder
             if it has one.
+        progress : callable, optional
+            Called as ``progress(step, done, total)`` at the beginning of every step; heads take
+            seconds.
 
         Raises
         ------
@@ -215,7 +225,7 @@ class RouteEditor:
         MissingExtraError
             If the settings ask for an HNSW index and faiss is not installed.
         """
-        self._registry.build(embeddings, encoder_id)
+        self._registry.build(embeddings, encoder_id, progress)
 
     def __len__(self) -> int:
         return len(self._registry.routes)

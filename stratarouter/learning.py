@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from stratarouter.config import RouterConfig
     from stratarouter.crossfit import Examples
     from stratarouter.index.choosing import IndexReport
+    from stratarouter.protocols import BuildProgress
     from stratarouter.scoring.hybrid import HybridScorer
     from stratarouter.types import FloatArray
 
@@ -153,7 +154,12 @@ class Learned:
     """What was tried."""
 
 
-def learn(scorer: HybridScorer, examples: Examples, config: RouterConfig) -> Learned:
+def learn(
+    scorer: HybridScorer,
+    examples: Examples,
+    config: RouterConfig,
+    progress: BuildProgress | None = None,
+) -> Learned:
     """Choose a head by cross-validation on the routes' own examples, and fit what follows from it.
 
     Parameters
@@ -164,6 +170,8 @@ def learn(scorer: HybridScorer, examples: Examples, config: RouterConfig) -> Lea
         The routes' examples.
     config : RouterConfig
         Settings: which heads may be tried, in what time, and whether weights were chosen by hand.
+    progress : BuildProgress, optional
+        Is told of every step.
 
     Returns
     -------
@@ -173,17 +181,36 @@ def learn(scorer: HybridScorer, examples: Examples, config: RouterConfig) -> Lea
     if not config.enable_calibration:
         untouched = Verdict(scorer.weights, PRIOR, config.max_candidates)
         return Learned(None, untouched, untouched, BuildReport("similarity", 0, {}, {}, ()))
+    kinds, skipped = _affordable(scorer, config)
+    steps = _Steps(progress, total=3 + len(kinds) if kinds else 1)
+    learned = _learned(scorer, examples, config, (kinds, skipped), steps)
+    steps.end()
+    return learned
+
+
+def _learned(
+    scorer: HybridScorer,
+    examples: Examples,
+    config: RouterConfig,
+    affordable: tuple[tuple[HeadKind, ...], tuple[str, ...]],
+    steps: _Steps,
+) -> Learned:
+    kinds, skipped = affordable
+    steps.begin("similarity")
     outcomes, _ = cross_fit(scorer, examples, config.seed)
     plain = _fitted(outcomes, scorer.weights, config)
-    kinds, skipped = _affordable(scorer, config) if outcomes else ((), ())
-    if not kinds:
+    if not kinds or not outcomes:
         tried = {"similarity": _Trial.of(outcomes, plain)} if outcomes else {}
-        return Learned(None, plain, plain, _report("similarity", tried, skipped))
+        return Learned(
+            None, plain, plain, _report("similarity", tried, skipped if outcomes else ())
+        )
+    steps.begin("similarity on the folds of heads")
     coarse, _ = cross_fit(scorer, examples, config.seed, coarse=True)
     tried = {"similarity": _Trial.of(coarse, _fitted(coarse, scorer.weights, config))}
     chosen: HeadKind | None = None
     best = tried["similarity"]
     for kind in kinds:
+        steps.begin(kind.name)
         start = _with_head(scorer.weights)
         outcomes, scale = cross_fit(scorer.revised(start, None), examples, config.seed, kind)
         trial = _Trial.of(outcomes, _fitted(outcomes, start, config), scale)
@@ -195,8 +222,27 @@ def learn(scorer: HybridScorer, examples: Examples, config: RouterConfig) -> Lea
             chosen, best = kind, trial
     if chosen is None:
         return Learned(None, plain, plain, _report("similarity", tried, skipped))
+    steps.begin(f"{chosen.name} on all examples")
     head = train_head(examples.training, chosen, config.seed, best.scale)
     return Learned(head, best.verdict, plain, _report(chosen.name, tried, skipped))
+
+
+class _Steps:
+    """Counts the steps of a build for whoever wants to know."""
+
+    def __init__(self, progress: BuildProgress | None, total: int) -> None:
+        self._progress = progress
+        self._total = total
+        self._done = 0
+
+    def begin(self, step: str) -> None:
+        if self._progress is not None:
+            self._progress(step, self._done, self._total)
+        self._done += 1
+
+    def end(self) -> None:
+        if self._progress is not None:
+            self._progress("done", self._total, self._total)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,25 @@ if TYPE_CHECKING:
 
     from stratarouter.types import FloatArray, IntArray
 
-__all__ = ["Encoder", "VectorIndex"]
+__all__ = ["BuildProgress", "Encoder", "VectorIndex"]
+
+
+class BuildProgress(Protocol):
+    """Is told how far a build has come; called in the thread that builds."""
+
+    def __call__(self, step: str, done: int, total: int, /) -> None:
+        """Take note of a step that begins.
+
+        Parameters
+        ----------
+        step : str
+            What is done next, in a few words; "done" at the end.
+        done : int
+            Steps that are finished.
+        total : int
+            Steps that there are, the same in all calls of one build.
+        """
+        ...
 
 
 @runtime_checkable

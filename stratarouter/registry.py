@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from stratarouter.config import RouterConfig
     from stratarouter.encoders.base import CheckedEncoder
+    from stratarouter.protocols import BuildProgress
     from stratarouter.route_vectors import RouteVectors
     from stratarouter.snapshot import Snapshot
     from stratarouter.types import Route
@@ -159,7 +160,12 @@ class Registry:
             raise RouteNotFoundError(str(route_id), self.routes)
         return self.routes[route_id]
 
-    def build(self, embeddings: Any | None, encoder_id: str | None) -> None:
+    def build(
+        self,
+        embeddings: Any | None,
+        encoder_id: str | None,
+        progress: BuildProgress | None = None,
+    ) -> None:
         """Make a snapshot with a newly fitted confidence.
 
         Parameters
@@ -168,6 +174,8 @@ class Registry:
             Vectors of all routes, see `split_embeddings`; None encodes those that are not known.
         encoder_id : str, optional
             Identity of the encoder of `embeddings`.
+        progress : BuildProgress, optional
+            Is told of every step.
 
         Raises
         ------
@@ -199,6 +207,7 @@ class Registry:
                     encoder_id=source,
                     version=self._version + 1,
                     earlier=self.snapshot,
+                    progress=progress,
                 )
             )
 

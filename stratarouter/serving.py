@@ -9,7 +9,7 @@ import numpy as np
 
 from stratarouter.calibration import OutcomeSample
 from stratarouter.explaining import explain
-from stratarouter.scoring.batch import LARGEST_CHUNK, rank_batch
+from stratarouter.scoring.batch import chunks, rank_batch
 from stratarouter.types import Alternative, RouteArrays, RouteResult
 
 if TYPE_CHECKING:
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from stratarouter.types import FloatArray, Reason, Route
 
 __all__ = ["decide", "decide_arrays", "decide_batch"]
-
-# More at a time would not be faster.
-_MOST_QUERIES = 4096
 
 
 def decide(snapshot: Snapshot, query: str, embedding: FloatArray, k: int) -> RouteResult:
@@ -76,7 +73,7 @@ def decide_batch(
         Decisions in the order of the queries; those of `decide` but for the rounding of float32.
     """
     override = snapshot.scorer.pattern.override
-    for part in _chunks(snapshot, len(queries)):
+    for part in chunks(len(queries), snapshot.scorer.n_routes):
         texts, vectors = queries[part], embeddings[part]
         ranked = rank_batch(snapshot.scorer, texts, vectors).rows()
         for query, embedding, scored in zip(texts, vectors, ranked, strict=True):
@@ -108,7 +105,7 @@ def decide_arrays(
     """
     n = len(queries)
     best, confidence = np.empty(n, dtype=np.int64), np.empty(n)
-    for part in _chunks(snapshot, n):
+    for part in chunks(n, snapshot.scorer.n_routes):
         best[part], odds, likeness = rank_batch(
             snapshot.scorer, queries[part], embeddings[part]
         ).leaders()
@@ -131,12 +128,6 @@ def decide_arrays(
         route_ids=tuple(snapshot.positions),
         snapshot_version=snapshot.version,
     )
-
-
-def _chunks(snapshot: Snapshot, n: int) -> Iterator[slice]:
-    size = max(1, min(_MOST_QUERIES, LARGEST_CHUNK // snapshot.scorer.n_routes))
-    for start in range(0, n, size):
-        yield slice(start, min(n, start + size))
 
 
 def _result(  # noqa: PLR0917 -- private and called on the hot path

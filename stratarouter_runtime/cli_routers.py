@@ -13,7 +13,7 @@ from stratarouter.route_files import ForeignFileWarning, load_labelled, load_rou
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from pathlib import Path
 
     from stratarouter import EvaluationReport, Route, Router, RouteResult
@@ -153,8 +153,8 @@ def prepare_router(arguments: argparse.Namespace, terminal: Terminal) -> Prepare
     )
     started = perf_counter()
     router.add_routes(routes)
-    with terminal.track(f"building {len(routes)} routes"):
-        _build(router, stored)
+    with terminal.track(f"building {len(routes)} routes", total=100) as advance:
+        _build(router, stored, advance)
     return PreparedRouter(router, perf_counter() - started, stored)
 
 
@@ -326,10 +326,18 @@ def _encoder(arguments: argparse.Namespace, stored: StoredEncoder | None) -> obj
     return OnnxEncoder(arguments.encoder)
 
 
-def _build(router: Router, stored: StoredEncoder | None) -> None:
+def _build(router: Router, stored: StoredEncoder | None, advance: Callable[[int], None]) -> None:
+    shown = 0
+
+    def progress(_step: str, done: int, total: int) -> None:
+        nonlocal shown
+        percent = 100 * done // total
+        advance(percent - shown)
+        shown = percent
+
     if stored is None:
-        router.build_index()
+        router.build_index(progress=progress)
         return
     # Handed in, not encoded: the router may want to encode more than what a file can hold.
     vectors = {route.id: stored.encode(route.texts) for route in router.routes}
-    router.build_index(vectors, encoder_id=stored.encoder_id)
+    router.build_index(vectors, encoder_id=stored.encoder_id, progress=progress)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from operator import mul
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,8 +44,8 @@ class Bm25:
     """Inverse document frequency of each word."""
     unknown_idf: float
     """What a word of no document counts in the bound of a query: the idf at frequency 0."""
-    weights: Sequence[Mapping[str, float]]
-    """BM25 weight of each word of each document."""
+    saturations: Sequence[Mapping[str, float]]
+    """Of each word of each document what its idf is multiplied by, in (0, k1 + 1)."""
 
     def contributions(self, query: Sequence[str], document: int) -> list[float]:
         """Return what each word of a query adds to the raw score of a document.
@@ -61,8 +62,8 @@ class Bm25:
         list of float, >= 0
             One value per word. Their sum equals ``rank_bm25.BM25Okapi`` if the idf is not floored.
         """
-        find = self.weights[document].get
-        return [find(word, 0.0) for word in query]
+        find, idf = self.saturations[document].get, self.idf.get
+        return [idf(word, 0.0) * find(word, 0.0) for word in query]
 
     def bound(self, query: Sequence[str]) -> float:
         """Return the score that no document can exceed for this query.
@@ -98,14 +99,19 @@ class Bm25:
         list of float, in [0, 1]
             One score per document; all 0 if no word of the query is known.
         """
-        idf, weights = self.idf, self.weights
+        idf, saturations = self.idf, self.saturations
         known = [word for word in query if word in idf]
+        nothing = [0.0] * len(known)
         if not known:
             return [0.0] * len(documents)
-        scale = 1.0 / self.bound(query)
+        worth = [idf[word] for word in known]
+        unknown = self.unknown_idf * (len(query) - len(known))
+        scale = 1.0 / ((K1 + 1.0) * (sum(worth) + unknown))
         # Without a call of Python per word or document: this is the hot path.
-        nothing = [0.0] * len(known)
-        return [scale * sum(map(weights[number].get, known, nothing)) for number in documents]
+        return [
+            scale * sum(map(mul, worth, map(saturations[number].get, known, nothing)))
+            for number in documents
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,18 +172,21 @@ class WordCounts:
         spread = np.bincount(row_of, minlength=len(self.vocabulary))
         idf = okapi_idf(spread, n, floored=floored)
         norm = K1 * (1.0 - B + B * self.lengths / max(float(self.lengths.mean()), 1e-12))
-        weights = idf[row_of] * count * (K1 + 1.0) / (count + norm[document_of])
+        saturation = count * (K1 + 1.0) / (count + norm[document_of])
         words = list(self.vocabulary)
         order = document_of.argsort(kind="stable")
         names = [words[row] for row in row_of[order].tolist()]
-        values = weights[order].tolist()
+        # Few differ, so that nearly all words share the objects of the same few numbers.
+        distinct, which = np.unique(saturation[order], return_inverse=True)
+        shared = distinct.tolist()
+        values = [shared[place] for place in which.tolist()]
         ends = np.bincount(document_of, minlength=n).cumsum().tolist()
         pairs = zip([0, *ends], ends, strict=False)
         known = spread > 0
         return Bm25(
             idf={words[row]: float(idf[row]) for row in known.nonzero()[0].tolist()},
             unknown_idf=float(okapi_idf(np.zeros(1, dtype=int), n, floored=floored)[0]),
-            weights=tuple(
+            saturations=tuple(
                 dict(zip(names[start:end], values[start:end], strict=True)) for start, end in pairs
             ),
         )

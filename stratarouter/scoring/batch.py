@@ -10,7 +10,7 @@ import numpy as np
 from stratarouter.algorithms.fusion import log_odds_rows, similarity
 from stratarouter.algorithms.tokenize import words
 from stratarouter.index.flat import top_k_rows
-from stratarouter.scoring.candidates import RankedCandidates
+from stratarouter.scoring.candidates import RankedCandidates, ScoredCandidates
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from stratarouter.scoring.hybrid import HybridScorer
     from stratarouter.types import FloatArray, IntArray
 
-__all__ = ["LARGEST_CHUNK", "RankedBatch", "rank_batch"]
+__all__ = ["RankedBatch", "chunks", "rank_batch"]
 
-LARGEST_CHUNK = 2**21
-"""So many cosines, queries times routes, are in memory at a time: 8 MiB."""
+# So many cosines, queries times routes, are in memory at a time: 8 MiB.
+_LARGEST_CHUNK = 2**21
+# More queries at a time would not be faster.
+_MOST_QUERIES = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,31 @@ class RankedBatch:
                 routes, head, nearest, prototype, keyword, fired, self.weights, self.complete
             )
 
+    def scored(self) -> Iterator[ScoredCandidates]:
+        """Return the candidates of each query as `HybridScorer.score` does.
+
+        Yields
+        ------
+        ScoredCandidates
+            In the order of the queries; views of these arrays.
+        """
+        semantic = self.weights.blend(self.head, self.nearest, self.prototype)
+        total = self.weights.fuse(semantic, self.keyword, self.pattern)
+        for row in range(len(self.routes)):
+            fired = None if self.pattern is None else self.pattern[row]
+            yield ScoredCandidates(
+                self.routes[row],
+                None if self.head is None else self.head[row],
+                self.nearest[row],
+                self.prototype[row],
+                self.keyword[row],
+                fired if fired is not None and fired.any() else None,
+                semantic[row],
+                total[row],
+                self.weights,
+                self.complete,
+            )
+
     def leaders(self) -> tuple[IntArray, FloatArray, FloatArray]:
         """Return the best candidate of each query, and what its confidence depends on.
 
@@ -92,6 +119,26 @@ class RankedBatch:
         return self.routes[rows, best], odds, likeness
 
 
+def chunks(n_queries: int, n_routes: int) -> Iterator[slice]:
+    """Divide queries into parts that fit into memory.
+
+    Parameters
+    ----------
+    n_queries : int
+        Number of queries.
+    n_routes : int
+        Number of routes.
+
+    Yields
+    ------
+    slice
+        Parts in order, none empty.
+    """
+    size = max(1, min(_MOST_QUERIES, _LARGEST_CHUNK // n_routes))
+    for start in range(0, n_queries, size):
+        yield slice(start, min(n_queries, start + size))
+
+
 def rank_batch(scorer: HybridScorer, queries: Sequence[str], embeddings: FloatArray) -> RankedBatch:
     """Find and score the candidates of many queries, as `HybridScorer.rank` does for one.
 
@@ -100,7 +147,7 @@ def rank_batch(scorer: HybridScorer, queries: Sequence[str], embeddings: FloatAr
     scorer : HybridScorer
         Scorer of the routes.
     queries : sequence of str
-        Query texts; not more than `LARGEST_CHUNK` divided by the number of routes, at least one.
+        Query texts, at least one and not more than `chunks` gives at a time.
     embeddings : FloatArray, shape (q, d)
         Their unit vectors.
 

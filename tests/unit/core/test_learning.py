@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from stratarouter import CorruptSaveError
+from stratarouter import CorruptSaveError, Router
 from stratarouter.algorithms.fusion import FusionWeights
 from stratarouter.building import assemble, build_snapshot, entries_of, training_rows
 from stratarouter.calibration import PRIOR
@@ -36,7 +36,6 @@ from tests.learned_routers import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from stratarouter import Router
     from stratarouter.snapshot import Snapshot
 
 
@@ -309,3 +308,20 @@ def test_weights_that_cannot_serve_are_refused(change: dict[str, Any]) -> None:
 def test_what_is_no_verdict_is_refused(data: dict[str, Any]) -> None:
     with pytest.raises(CorruptSaveError):
         Verdict.from_dict({"confidence": PRIOR.to_dict(), **data})
+
+
+# Progress ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("head", ["auto", "similarity"])
+def test_a_build_tells_its_steps_in_order(head: str) -> None:
+    told: list[tuple[str, int, int]] = []
+    router = Router(dimension=DIMENSION, head=head)
+    router.add_routes(routes_of())
+
+    router.build_index(noisy(), progress=lambda *step: told.append(step))
+
+    assert told[-1][0] == "done"
+    assert [done for _, done, _ in told[:-1]] == list(range(len(told) - 1))
+    assert len({total for _, _, total in told}) == 1
+    assert told[-1][1] == told[-1][2] >= len(told) - 1
