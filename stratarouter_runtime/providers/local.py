@@ -234,17 +234,23 @@ class _AiohttpTransport:
         session = self._sessions.get(asyncio.get_running_loop())
         if session is None:
             session = self._open()
+        model = body["model"]
         try:
             response = await session.post(
                 f"{self._base}/{path}", data=encode_body(body), allow_redirects=False
             )
+        except self._aiohttp.ClientResponseError as error:
+            said = f"the answer is no HTTP: {error.message}"
+        except self._aiohttp.ConnectionTimeoutError as error:
+            raise ProviderTimeoutError(
+                self._provider, self._connect_timeout_s, "connect", model=model
+            ) from error
         except self._errors as error:
-            if isinstance(error, self._aiohttp.ConnectionTimeoutError):
-                raise ProviderTimeoutError(
-                    self._provider, self._connect_timeout_s, "connect", model=body["model"]
-                ) from error
-            raise _failure(error, self._provider, body["model"]) from error
-        return _AiohttpAnswer(response, self._provider, body["model"], self._errors)
+            raise _failure(error, self._provider, model) from error
+        else:
+            return _AiohttpAnswer(response, self._provider, model, self._errors)
+        # Raised here, without the other error as its context: that one shows the key.
+        raise ConnectionFailedError(self._provider, said, model=model)
 
     async def aclose(self) -> None:
         """Close the connections of this event loop."""
