@@ -219,7 +219,6 @@ class _AiohttpTransport:
             "Content-Type": "application/json",
             # What is small while it is packed would be large only after it was let in.
             "Accept-Encoding": "identity",
-            **({} if key is None else {"Authorization": f"Bearer {key.reveal()}"}),
             **headers,
         }
         self._sessions: dict[asyncio.AbstractEventLoop, aiohttp.ClientSession] = {}
@@ -263,13 +262,16 @@ class _AiohttpTransport:
         for loop in [loop for loop in self._sessions if loop.is_closed()]:
             del self._sessions[loop]
         library = self._aiohttp
+        headers = dict(self._headers)
+        if self._key is not None:
+            headers["Authorization"] = f"Bearer {self._key.reveal()}"
         session: aiohttp.ClientSession = library.ClientSession(
             connector=library.TCPConnector(
                 limit=self._max_connections, keepalive_timeout=_KEEP_ALIVE_S
             ),
             cookie_jar=library.DummyCookieJar(),
             timeout=library.ClientTimeout(total=None, sock_connect=self._connect_timeout_s),
-            headers=self._headers,
+            headers=headers,
         )
         self._sessions[asyncio.get_running_loop()] = session
         return session
