@@ -259,8 +259,8 @@ class _AiohttpTransport:
 
     def _open(self) -> aiohttp.ClientSession:
         # What belongs to loops that are gone cannot be closed any more, and holds no open call.
-        for loop in [loop for loop in self._sessions if loop.is_closed()]:
-            del self._sessions[loop]
+        for loop in [loop for loop in list(self._sessions) if loop.is_closed()]:
+            self._sessions.pop(loop, None)
         library = self._aiohttp
         headers = dict(self._headers)
         if self._key is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from stratarouter_runtime.conversation import CompletionRequest, Message
@@ -12,7 +13,7 @@ from stratarouter_runtime.providers.openai import AzureOpenAIClient, OpenAIClien
 if TYPE_CHECKING:
     from stratarouter_runtime.provider_protocol import ModelClient
 
-__all__ = ["KEY", "KINDS", "asked", "make_client", "texts"]
+__all__ = ["KEY", "KINDS", "all_but", "asked", "make_client", "texts"]
 
 KEY = "hush-hush-0123"
 KINDS = ("local", "openai")
@@ -45,3 +46,11 @@ def asked(model: str, text: str = "Hello there", **fields: Any) -> CompletionReq
 def texts(model: str, *entries: str) -> EmbeddingRequest:
     """Return a request for embeddings."""
     return EmbeddingRequest(texts=entries or ("Hello", "there"), model=model)
+
+
+async def all_but(before: set[asyncio.Task[Any]]) -> set[asyncio.Task[Any]]:
+    """Return the tasks that were not there before, once the loop has tidied up."""
+    for _ in range(5):
+        # Generators that were given up are closed by the loop itself, in tasks that do not wait.
+        await asyncio.sleep(0)
+    return asyncio.all_tasks() - before

@@ -16,7 +16,7 @@ from stratarouter_runtime.policies.stream_assembly import StreamAssembler
 from stratarouter_runtime.provider_errors import ProviderTimeoutError
 from stratarouter_runtime.stream_events import TextDelta
 from stratarouter_runtime.testing import FakeUpstream
-from tests.integration.providers.clients import KEY, KINDS, asked, make_client, texts
+from tests.integration.providers.clients import KEY, KINDS, all_but, asked, make_client, texts
 from tests.integration.providers.fault_oracle import (
     LIMITS,
     TIME_SCALE,
@@ -113,8 +113,7 @@ async def test_the_outcome_is_the_one_written_down(
     assert await upstream.until(lambda it: expected.calls[0] <= it.calls <= expected.calls[1])
     assert await upstream.until(lambda it: is_billed(it, cell, expected))
     assert call.took_s <= expected.longest_s
-    await asyncio.sleep(0)
-    assert asyncio.all_tasks() == before
+    assert await all_but(before) == set()
 
 
 def assert_error(call: Call, expected: Outcome, kind: str) -> None:
