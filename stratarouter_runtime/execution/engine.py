@@ -151,6 +151,11 @@ class ExecutionEngine:
         """Where chance comes from."""
         return self._random
 
+    @property
+    def pending_writes(self) -> int:
+        """Writes into the journal that a cancelled call could not wait for."""
+        return self._books.pending
+
     def begin(
         self,
         *,
