@@ -124,6 +124,9 @@ class SemanticScorer:
         # Sorted by route, one product serves all queries that look at it.
         order = owners.argsort(kind="stable")
         numbers, starts = np.unique(owners[order], return_index=True)
+        if len(numbers) > len(embeddings):
+            pairs = [self.cosines(*pair) for pair in zip(embeddings, routes, strict=True)]
+            return np.stack([pair[0] for pair in pairs]), np.stack([pair[1] for pair in pairs])
         asking = order // routes.shape[1]
         nearest = np.empty(len(owners), dtype=np.float32)
         prototype = np.empty_like(nearest)

@@ -94,7 +94,6 @@ class BlockingPool:
         self._waiting: deque[_Job] = deque()
         self._running: set[_Job] = set()
         self._threads = 0
-        self._idle = 0
         self._abandoned = 0
         self._closed = False
 
@@ -179,7 +178,8 @@ class BlockingPool:
             if len(self._waiting) >= free + self._max_waiting:
                 raise SaturatedError(len(self._running), len(self._waiting), self._abandoned)
             self._waiting.append(job)
-            if self._idle >= len(self._waiting):
+            # Whoever runs nothing looks at the queue before it goes to sleep.
+            if self._threads - len(self._running) >= len(self._waiting):
                 self._changed.notify()
             elif self._threads < self._max_threads:
                 self._start_thread(job)
@@ -224,9 +224,7 @@ class BlockingPool:
                 if self._closed:
                     self._threads -= 1
                     return None
-                self._idle += 1
                 woken = self._changed.wait(_IDLE_S)
-                self._idle -= 1
                 if not woken and not self._waiting:
                     self._threads -= 1
                     return None

@@ -79,16 +79,23 @@ def test_cosines_equal_a_loop(seed: int, sizes: list[int]) -> None:
     assert prototype == pytest.approx(prototypes(vectors, offsets)[routes] @ query, abs=1e-6)
 
 
-@given(st.integers(0, 10_000), st.lists(st.integers(1, 5), min_size=2, max_size=6), st.booleans())
-def test_many_queries_get_what_each_gets_alone(seed: int, sizes: list[int], cancel: bool) -> None:
+@given(
+    st.integers(0, 10_000),
+    st.lists(st.integers(1, 5), min_size=2, max_size=6),
+    st.booleans(),
+    st.integers(1, 7),
+)
+def test_many_queries_get_what_each_gets_alone(
+    seed: int, sizes: list[int], cancel: bool, n: int
+) -> None:
     vectors, offsets = random_router(seed, sizes)
     if cancel and sizes[0] > 1:
         vectors[: sizes[0]] = vectors[0]
         vectors[1] = -vectors[0]
         vectors[2 : sizes[0] - sizes[0] % 2 : 2] *= -1.0
     rng = np.random.default_rng(seed + 1)
-    queries = unit(*rng.normal(size=(7, 6)).tolist())
-    routes = np.sort(np.argsort(rng.random((7, len(sizes))), axis=1)[:, :2], axis=1)
+    queries = unit(*rng.normal(size=(n, 6)).tolist())
+    routes = np.sort(np.argsort(rng.random((n, len(sizes))), axis=1)[:, :2], axis=1)
     scorer = SemanticScorer(vectors, offsets)
 
     together = scorer.cosines_many(queries, routes)
