@@ -114,6 +114,7 @@ class _Jobs:
         self._distributions = distributions
         self._variants = variants
         self._peer: Peer | None = None
+        self._variant = ""
 
     def describe(self) -> dict[str, Any]:
         names = dict.fromkeys((*self._distributions, "numpy"))
@@ -123,10 +124,13 @@ class _Jobs:
         self._peer = None
         gc.collect()
         self._peer = self._variants[variant]()
+        self._variant = variant
         return {}
 
     def warm(self) -> dict[str, Any]:
         self._current.warm()
+        # What a library loads or sets aside once per process belongs to no router.
+        self._variants[self._variant]().build(_small_job())
         return {}
 
     def build(self, folder: str) -> dict[str, Any]:
@@ -225,6 +229,16 @@ def serve(distributions: Sequence[str], variants: Mapping[str, Callable[[], Peer
             answer = {"error": f"{type(error).__name__}: {error}"[:300]}
         channel.write(json.dumps(answer) + "\n")
         channel.flush()
+
+
+def _small_job() -> Routes:
+    rng = np.random.default_rng(0)
+    ids = [f"route {number}" for number in range(20)]
+    vectors = rng.standard_normal((10 * len(ids), 384)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    examples = [[f"example {place} of {name}" for place in range(10)] for name in ids]
+    labelled = Labelled([texts[0] for texts in examples], vectors[::10], [*ids])
+    return Routes(ids, [""] * len(ids), examples, vectors, labelled)
 
 
 def _read_routes(folder: Path) -> Routes:
