@@ -93,6 +93,33 @@ class _SdkAnswer:
             await self._opened.__aexit__(None, None, None)
 
 
+class _ConnectionWatch:
+    """Notices an answer that was there before its question had left.
+
+    The HTTP library beneath the SDK keeps bytes that arrive unasked behind an answer, and takes
+    them for the next answer on that connection. They belong to somebody else's call. An answer
+    from the network is read after the event loop has turned at least once, such bytes at once.
+    """
+
+    __slots__ = ("_has_turned", "_provider")
+
+    def __init__(self, provider: str) -> None:
+        self._provider = provider
+        self._has_turned = True
+
+    async def __call__(self, event: str, _: dict[str, Any]) -> None:
+        if event == "http11.send_request_body.complete":
+            self._has_turned = False
+            asyncio.get_running_loop().call_soon(self._turn)
+        elif event == "http11.receive_response_headers.complete" and not self._has_turned:
+            raise ConnectionFailedError(
+                self._provider, "an answer came before its question had been sent"
+            )
+
+    def _turn(self) -> None:
+        self._has_turned = True
+
+
 class SdkTransport:
     """Carries bytes with the official SDK.
 
@@ -202,6 +229,9 @@ class SdkTransport:
         if sdk is not None:
             await sdk.close()
 
+    async def _watch(self, request: Any) -> None:
+        request.extensions["trace"] = _ConnectionWatch(self._provider)
+
     def _of_this_loop(self) -> Any:
         loop = asyncio.get_running_loop()
         sdk = self._objects.get(loop)
@@ -228,7 +258,11 @@ class SdkTransport:
                 max_retries=0,
                 timeout=timeout,
                 # To follow a redirection would hand the key to whomever it names.
-                http_client=openai.DefaultAsyncHttpxClient(follow_redirects=False, timeout=timeout),
+                http_client=openai.DefaultAsyncHttpxClient(
+                    follow_redirects=False,
+                    timeout=timeout,
+                    event_hooks={"request": [self._watch]},
+                ),
             )
         except (openai.OpenAIError, ValueError) as error:
             raise ConfigurationError(f"provider {self._provider!r}: {error}") from error
