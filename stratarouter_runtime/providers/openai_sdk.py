@@ -65,14 +65,26 @@ class _Refusal:
 class _SdkAnswer:
     """An answer whose body the SDK has not read."""
 
-    __slots__ = ("_model", "_opened", "_pieces", "_provider", "_response", "headers", "status")
+    __slots__ = (
+        "_idle_s",
+        "_model",
+        "_opened",
+        "_pieces",
+        "_provider",
+        "_response",
+        "headers",
+        "status",
+    )
 
-    def __init__(self, opened: Any, response: Any, provider: str, model: str) -> None:
+    def __init__(
+        self, opened: Any, response: Any, provider: str, model: str, *, idle_s: float
+    ) -> None:
         self._opened = opened
         self._response = response
         self._pieces = response.iter_bytes()
         self._provider = provider
         self._model = model
+        self._idle_s = idle_s
         self.status: int = response.status_code
         self.headers: Mapping[str, str] = response.headers
 
@@ -83,6 +95,10 @@ class _SdkAnswer:
         try:
             piece: bytes = await anext(self._pieces, b"")
         except _http_errors(self._response.http_response) as error:
+            if type(error).__name__ == "ReadTimeout":
+                raise ProviderTimeoutError(
+                    self._provider, self._idle_s, "idle", model=self._model
+                ) from error
             raise _failure(error, self._provider, self._model) from error
         return piece
 
@@ -213,21 +229,30 @@ class SdkTransport:
         except self._openai.APIStatusError as error:
             return _Refusal(error.response)
         except self._openai.APITimeoutError as error:
-            # The SDK has no other limit from us; a caller's object may have.
+            phase = _phase(error)
             raise ProviderTimeoutError(
-                self._provider, self._connect_timeout_s, _phase(error), model=model
+                self._provider, self._limit_s(sdk, phase), phase, model=model
             ) from error
         except self._openai.APIConnectionError as error:
             raise _failure(error.__cause__ or error, self._provider, model) from error
         except self._openai.OpenAIError as error:
             raise ConfigurationError(f"provider {self._provider!r}: {error}") from error
-        return _SdkAnswer(opened, response, self._provider, model)
+        idle_s = self._limit_s(sdk, "idle")
+        return _SdkAnswer(opened, response, self._provider, model, idle_s=idle_s)
 
     async def aclose(self) -> None:
         """Close the connections of this event loop, unless the object came from a caller."""
         sdk = self._objects.pop(asyncio.get_running_loop(), None)
         if sdk is not None:
             await sdk.close()
+
+    def _limit_s(self, sdk: Any, phase: str) -> float:
+        """Return the SDK's own limit; that of a connection is ours, others only a caller's."""
+        limit = getattr(sdk, "timeout", None)
+        limit = getattr(limit, "connect" if phase == "connect" else "read", limit)
+        if isinstance(limit, int | float) and limit > 0:
+            return float(limit)
+        return self._connect_timeout_s
 
     async def _watch(self, request: Any) -> None:
         request.extensions["trace"] = _ConnectionWatch(self._provider)
