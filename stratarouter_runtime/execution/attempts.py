@@ -257,6 +257,8 @@ class AttemptDesk:
         except StrataError as problem:
             # Without its answer the caller would ask, and pay, once more.
             _logger.error(_NOT_WRITTEN, attempt.attempt_id, problem)  # noqa: TRY400
+        if self._bus.is_idle:
+            return
         self.emit(
             "provider.request_stop",
             attempt,
@@ -343,6 +345,8 @@ class AttemptDesk:
         **fields : str, float, bool or None
             Particulars.
         """
+        if self._bus.is_idle:
+            return
         self._bus.emit(
             name,
             attempt.execution.execution_id,
