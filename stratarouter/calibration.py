@@ -38,6 +38,8 @@ ConfidenceSource: TypeAlias = Literal["prior", "examples", "queries"]
 """Where a confidence comes from: nothing fitted, the routes' own examples, labelled queries."""
 
 _TAIL = 0.2
+# From here on the logistic function is above the tail.
+_TYPICAL = math.log(_TAIL / (1.0 - _TAIL))
 _LARGEST_LOG_ODDS = 30.0
 # The normal distribution function is the logistic one at 1.702 times the argument, within 0.01.
 _NORMAL_TO_LOGISTIC = 1.702
@@ -229,8 +231,9 @@ class ConfidenceMap:
         if self.similarity_spread == math.inf:
             return 0.0
         u = _NORMAL_TO_LOGISTIC * (similarity - self.similarity_mean) / self.similarity_spread
-        log_share = -math.log1p(math.exp(-u)) if u > 0.0 else u - math.log1p(math.exp(u))
-        return min(0.0, log_share - math.log(_TAIL))
+        if u >= _TYPICAL:
+            return 0.0
+        return min(0.0, u - math.log1p(math.exp(u)) - math.log(_TAIL))
 
     def _bent(self, z: float) -> float:
         knots, levels = self.knots, self.levels

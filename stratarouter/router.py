@@ -128,7 +128,7 @@ class Router(RouteTuner):
         """
         started = perf_counter()
         text = checked_query(query)
-        count = checked_k(k, top_k)
+        count = 1 if k is None and top_k is None else checked_k(k, top_k)
         snapshot = self._registry.snapshot
         if snapshot is None:
             snapshot = self._registry.ready(has_embedding=embedding is not None)

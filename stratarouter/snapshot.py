@@ -51,6 +51,8 @@ class Snapshot:
     """Least confidence per route."""
     positions: dict[str, int] = field(init=False, repr=False)
     """Route id to its number."""
+    dimension: int = field(init=False)
+    """Width of the vectors."""
     fallback: Route | None = field(init=False, repr=False)
     """The route that takes what nothing was sure enough for."""
     calibrated: bool = field(init=False)
@@ -63,6 +65,7 @@ class Snapshot:
     def __post_init__(self) -> None:
         numbers = {route.id: number for number, route in enumerate(self.routes)}
         object.__setattr__(self, "positions", numbers)
+        object.__setattr__(self, "dimension", int(self.vectors.shape[1]))
         name = self.config.fallback_route
         object.__setattr__(self, "fallback", None if name is None else self.routes[numbers[name]])
         object.__setattr__(self, "calibrated", self.confidence.calibrated)
@@ -83,11 +86,6 @@ class Snapshot:
         from stratarouter.learning import Verdict
 
         return Verdict(self.scorer.weights, self.confidence, self.scorer.max_candidates)
-
-    @property
-    def dimension(self) -> int:
-        """Width of the vectors."""
-        return int(self.vectors.shape[1])
 
     def vectors_of(self, number: int) -> FloatArray:
         """Return the vectors of one route.

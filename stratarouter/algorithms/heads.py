@@ -174,7 +174,7 @@ class LinearHead:
         """
         if self.sketch is not None:
             embedding = np.concatenate([embedding, self.sketch.project(words)])
-        logits: FloatArray = self.weights @ embedding
+        logits: FloatArray = self.weights.dot(embedding)
         logits += self.bias
         return logits
 
@@ -198,6 +198,23 @@ class LinearHead:
         logits: FloatArray = embeddings @ self.weights.T
         logits += self.bias
         return logits
+
+    def scores_of(self, logits: list[float]) -> list[float]:
+        """Return what `scores` returns, for the few candidates of one query.
+
+        Parameters
+        ----------
+        logits : list of float
+            From `logits`.
+
+        Returns
+        -------
+        list of float, in [0, 1]
+            Scores.
+        """
+        low, width = self.low, self.high - self.low
+        raw = [(logit - low) / width for logit in logits]
+        return [min(score, 1.0) if score > 0.0 else 0.0 for score in raw]
 
     def scores(self, logits: FloatArray) -> FloatArray:
         """Return logits as scores.

@@ -56,7 +56,7 @@ class FlatIndex:
         similarities : FloatArray, shape (min(k, n),)
             Inner products with those rows.
         """
-        similarities = self.matrix @ embedding
+        similarities = self.matrix.dot(embedding)
         if k >= len(self._all):
             return self._all, similarities
         rows = top_k(similarities, k)
@@ -99,13 +99,14 @@ def top_k(similarities: FloatArray, k: int) -> IntArray:
     n_columns = _COLUMNS_PER_VALUE * k
     height = n // n_columns
     if height < _SMALLEST_HEIGHT:
-        floor = np.partition(similarities, n - k)[n - k]
+        tops = similarities.copy()
     else:
         # The k largest of the columns' maxima are k values, so the k-th of them is a floor of the
         # k-th of all; taking maxima of whole rows is many times cheaper than partitioning.
         tops = np.maximum.reduce(similarities[: height * n_columns].reshape(height, n_columns))
-        floor = np.partition(tops, n_columns - k)[n_columns - k]
-    rows: IntArray = (similarities >= floor).nonzero()[0]
+    place = len(tops) - k
+    tops.partition(place)
+    rows: IntArray = (similarities >= tops[place]).nonzero()[0]
     if len(rows) > k:
         rows = rows.take((-similarities.take(rows)).argsort(kind="stable")[:k])
         rows.sort()

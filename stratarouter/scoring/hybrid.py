@@ -125,7 +125,7 @@ class HybridScorer:
         nearest, prototype = self.semantic.cosines(embedding, rows)
         head = None
         if learned is not None and logits is not None:
-            head = learned.scores(logits.take(rows)).tolist()
+            head = learned.scores_of(logits.take(rows).tolist())
         return RankedCandidates(
             routes,
             head,

@@ -90,7 +90,7 @@ class PatternScorer:
         list of float, in {0, 1}, or None
             None if no pattern of these routes matches.
         """
-        if self._owners.isdisjoint(routes):
+        if not self._owners or self._owners.isdisjoint(routes):
             return None
         fired = [float(self.matches(query, number) is not None) for number in routes]
         return fired if any(fired) else None

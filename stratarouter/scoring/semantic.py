@@ -33,6 +33,7 @@ class SemanticScorer:
         "_bounds",
         "_factors",
         "_n_routes",
+        "_ones",
         "_size",
         "offsets",
         "prototypes",
@@ -55,6 +56,8 @@ class SemanticScorer:
         # one call.
         uniform = bool((counts == size).all()) and size * self._n_routes == len(vectors)
         self._size = size if uniform else None
+        # A product with ones adds up rows in half the time of a sum.
+        self._ones = np.ones(size, dtype=np.float32)
         self._blocks = vectors.reshape(self._n_routes, -1) if uniform else vectors
 
     def cosines(self, embedding: FloatArray, routes: IntArray) -> tuple[FloatArray, FloatArray]:
@@ -80,8 +83,8 @@ class SemanticScorer:
                 rows = self.vectors
             else:
                 rows = self._blocks.take(routes, axis=0).reshape(-1, len(embedding))
-            cosines = (rows @ embedding).reshape(-1, size)
-            nearest, sums = np.maximum.reduce(cosines, 1), np.add.reduce(cosines, 1)
+            cosines = rows.dot(embedding).reshape(-1, size)
+            nearest, sums = np.maximum.reduce(cosines, 1), cosines.dot(self._ones)
         else:
             nearest, sums = self._uneven(embedding, routes.tolist())
         if self._factors is None:

@@ -200,7 +200,9 @@ def test_words_move_the_logits_only_of_a_head_that_reads_them() -> None:
 def test_scores_are_linear_between_their_ends_and_cut_off_outside() -> None:
     head = random_head(0, reads_words=False)
 
-    scores = head.scores(np.array([-100.0, -2.0, -1.0, 0.5, 3.0, 100.0]))
+    logits = [-100.0, -2.0, -1.0, 0.5, 3.0, 100.0]
+    scores = head.scores(np.array(logits))
+    assert head.scores_of(logits) == pytest.approx(scores.tolist())
 
     assert scores == pytest.approx([0.0, 0.0, 0.2, 0.5, 1.0, 1.0])
 
