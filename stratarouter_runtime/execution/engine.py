@@ -16,13 +16,14 @@ from stratarouter_runtime.execution.bookkeeping import Bookkeeper
 from stratarouter_runtime.execution.deadline import Deadline
 from stratarouter_runtime.execution.failover import Failover
 from stratarouter_runtime.execution.journal import NullJournal
-from stratarouter_runtime.execution.operations import Execution
+from stratarouter_runtime.execution.operations import Execution, HandlerOperation
 from stratarouter_runtime.execution.rules import EngineRules, RetryBudgets
 from stratarouter_runtime.execution.streaming import open_stream
 from stratarouter_runtime.policies.backoff import Backoff
 from stratarouter_runtime.policies.circuit import CircuitTable
 from stratarouter_runtime.policies.cost_cap import CostCap
 from stratarouter_runtime.policies.selection import TargetStats
+from stratarouter_runtime.policies.targets import Target
 from stratarouter_runtime.telemetry.clock import SystemClock
 from stratarouter_runtime.telemetry.events import EventBus
 from stratarouter_runtime.types import ANONYMOUS
@@ -32,12 +33,12 @@ if TYPE_CHECKING:
 
     from stratarouter_runtime.execution.operations import CallOperation, StreamOperation
     from stratarouter_runtime.execution.streaming import OpenStream
-    from stratarouter_runtime.policies.targets import FallbackChains, Target
+    from stratarouter_runtime.policies.targets import FallbackChains
     from stratarouter_runtime.protocols import AttemptJournal, Clock, EventSink
     from stratarouter_runtime.stream_events import StreamEvent
     from stratarouter_runtime.types import Partition
 
-__all__ = ["ExecutionEngine"]
+__all__ = ["ExecutionEngine", "dollars"]
 
 T = TypeVar("T")
 
@@ -193,7 +194,7 @@ class ExecutionEngine:
             execution_id=uuid.uuid4().hex if execution_id is None else execution_id,
             partition=partition,
             deadline=Deadline.after(limit_s, self._clock.now_s()),
-            cap=CostCap(_dollars(max_cost_usd)),
+            cap=CostCap(dollars(max_cost_usd)),
             route_id=route_id,
             chains=chains,
         )
@@ -281,12 +282,65 @@ class ExecutionEngine:
         finally:
             await events.aclose()
 
+    async def handle(self, name: str, call: Callable[[], Awaitable[T]], execution: Execution) -> T:
+        """Call a handler that may be called again after a failure.
+
+        It is repeated like a provider, within the same limits; there is no row about it in the
+        journal, and no breaker, because its failures may be about the query.
+
+        Parameters
+        ----------
+        name : str
+            Its name, for retry budgets and telemetry.
+        call : callable
+            Makes one call.
+        execution : Execution
+            Its limits, from `begin`.
+
+        Returns
+        -------
+        T
+            The answer.
+
+        Raises
+        ------
+        ExecutionTimeoutError
+            If the time is over.
+        StrataError
+            The last failure.
+        """
+
+        async def ask(target: Target, limit_s: float, is_forced: bool) -> T:
+            del target, limit_s, is_forced
+            execution.attempts += 1
+            return await call()
+
+        operation = HandlerOperation(name)
+        return await self._failover.run([Target(provider=name)], operation, execution, ask)
+
     async def aclose(self) -> None:
         """Wait for what is still being written down."""
         await self._books.aclose()
 
 
-def _dollars(amount: Decimal | float | str | None) -> Decimal | None:
+def dollars(amount: Decimal | float | str | None) -> Decimal | None:
+    """Return an amount exactly as it was written.
+
+    Parameters
+    ----------
+    amount : Decimal or float or str, US dollars, or None
+        The amount; a float is taken as it is written.
+
+    Returns
+    -------
+    Decimal or None
+        The amount; None if there is none.
+
+    Raises
+    ------
+    InvalidInputError
+        If it is no number.
+    """
     if amount is None or isinstance(amount, Decimal):
         return amount
     try:

@@ -98,5 +98,6 @@ def test_what_may_succeed_later() -> None:
         "CacheBackendError",
         "ExecutionTimeoutError",
         "ProviderError",
+        "RepeatableHandlerError",
         "SaturatedError",
     }
