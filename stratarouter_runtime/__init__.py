@@ -49,6 +49,8 @@ if TYPE_CHECKING:
         UncacheableValueError,
         UnknownProviderError,
     )
+    from stratarouter_runtime.execution.engine import ExecutionEngine
+    from stratarouter_runtime.execution.rules import EngineRules
     from stratarouter_runtime.ledger.budgets import Budget, BudgetState
     from stratarouter_runtime.ledger.memory import MemoryLedger
     from stratarouter_runtime.policies.circuit import CircuitRules
@@ -78,7 +80,9 @@ if TYPE_CHECKING:
     from stratarouter_runtime.provider_protocol import Capabilities
     from stratarouter_runtime.providers.local import LocalClient
     from stratarouter_runtime.providers.openai import AzureOpenAIClient, OpenAIClient
+    from stratarouter_runtime.providers.registry import LLMClientRegistry
     from stratarouter_runtime.providers.scripted import EchoClient, ScriptedClient
+    from stratarouter_runtime.providers.target_health import TargetHealth
     from stratarouter_runtime.stream_events import (
         Finish,
         StreamError,
@@ -130,7 +134,9 @@ __all__ = [
     "EchoClient",
     "EmbeddingAnswer",
     "EmbeddingRequest",
+    "EngineRules",
     "Event",
+    "ExecutionEngine",
     "ExecutionRecord",
     "ExecutionResult",
     "ExecutionTimeoutError",
@@ -143,6 +149,7 @@ __all__ = [
     "InvalidAnswerError",
     "InvalidContextError",
     "JsonFormatter",
+    "LLMClientRegistry",
     "LedgerFullError",
     "LedgerTotals",
     "LocalClient",
@@ -172,6 +179,7 @@ __all__ = [
     "StreamStart",
     "StreamWarning",
     "Target",
+    "TargetHealth",
     "TextDelta",
     "TextPart",
     "ToolCall",
@@ -224,6 +232,8 @@ _HOMES = {
     "UnboundRouteError": "errors",
     "UncacheableValueError": "errors",
     "UnknownProviderError": "errors",
+    "ExecutionEngine": "execution.engine",
+    "EngineRules": "execution.rules",
     "Budget": "ledger.budgets",
     "BudgetState": "ledger.budgets",
     "MemoryLedger": "ledger.memory",
@@ -256,8 +266,10 @@ _HOMES = {
     "LocalClient": "providers.local",
     "AzureOpenAIClient": "providers.openai",
     "OpenAIClient": "providers.openai",
+    "LLMClientRegistry": "providers.registry",
     "EchoClient": "providers.scripted",
     "ScriptedClient": "providers.scripted",
+    "TargetHealth": "providers.target_health",
     "Finish": "stream_events",
     "StreamError": "stream_events",
     "StreamStart": "stream_events",

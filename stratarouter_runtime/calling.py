@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from stratarouter_runtime.errors import ExecutionTimeoutError
@@ -12,7 +13,7 @@ from stratarouter_runtime.policies.stream_assembly import StreamAssembler
 from stratarouter_runtime.stream_events import TextDelta
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Mapping
 
     from stratarouter_runtime.conversation import Completion
     from stratarouter_runtime.execution.handlers import Handler
@@ -179,21 +180,28 @@ class Caller:
 
     async def _handled(self, plan: ExecutionPlan, handler: Handler) -> Answer:
         request = plan.request
+        if not plan.binding.idempotent:
+            response = await handler.run(request.query, request.context, self._door)
+            return Answer(response=response, attempts=1)
+        calls = 0
 
-        async def once() -> Any:
-            return await handler.run(request.query, request.context, self._door)
+        def counted(query: str, context: Mapping[str, Any]) -> Any:
+            nonlocal calls
+            calls += 1
+            return handler.call(query, context)
 
-        if not handler.idempotent:
-            return Answer(response=await once(), attempts=1)
-        engine = self._registry.engine
-        execution = engine.begin(
-            timeout_s=max(_LEAST_S, plan.deadline.remaining_s(self._clock.now_s())),
-            partition=request.partition,
-            route_id=plan.route_id,
-            execution_id=request.execution_id,
-        )
-        response = await engine.handle(handler.what, once, execution)
-        return Answer(response=response, attempts=execution.attempts)
+        try:
+            response = await self._registry.engine.execute(
+                replace(handler, call=counted),
+                request.query,
+                request.context,
+                timeout_s=max(_LEAST_S, plan.deadline.remaining_s(self._clock.now_s())),
+                idempotent=True,
+                door=self._door,
+            )
+        except ExecutionTimeoutError as error:
+            raise _late(plan) from error
+        return Answer(response=response, attempts=calls)
 
 
 def _answer(completion: Completion, execution: Execution) -> Answer:

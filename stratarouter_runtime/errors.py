@@ -12,7 +12,6 @@ The tree continues the one of `stratarouter.errors`::
     ├── UnboundRouteError (RuntimeError)
     ├── UnknownProviderError (KeyError)
     ├── HandlerError (RuntimeError)
-    │   └── RepeatableHandlerError
     ├── ProviderError (RuntimeError)
     ├── ExecutionTimeoutError (TimeoutError)
     ├── SaturatedError (RuntimeError)
@@ -50,7 +49,6 @@ __all__ = [
     "HandlerError",
     "InvalidContextError",
     "ProviderError",
-    "RepeatableHandlerError",
     "SaturatedError",
     "UnboundRouteError",
     "UncacheableValueError",
@@ -179,13 +177,6 @@ class HandlerError(StrataError, RuntimeError):
         whose = "the fallback handler" if route_id is None else f"the handler of {route_id!r}"
         super().__init__(f"{whose} raised {type(cause).__name__}: {cause}")
         self.route_id = route_id
-
-
-class RepeatableHandlerError(HandlerError):
-    """A handler that is bound with ``idempotent=True`` raised; it may be called again."""
-
-    code: ClassVar[str] = "REPEATABLE_HANDLER_ERROR"
-    retryable: ClassVar[bool] = True
 
 
 class ProviderError(StrataError, RuntimeError):

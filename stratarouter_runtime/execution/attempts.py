@@ -344,6 +344,8 @@ class AttemptDesk:
         **fields : str, float, bool or None
             Particulars.
         """
+        if self._bus.is_idle:
+            return
         self._bus.emit(
             name,
             attempt.execution.execution_id,

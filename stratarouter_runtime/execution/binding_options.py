@@ -111,16 +111,14 @@ def make_binding(
     if (function is None) != has_provider:
         raise InvalidInputError("bind either handler= or provider=/client=, one of them")
     scope, cacheable = options.get("cache_scope"), options.get("cacheable")
-    idempotent = options.get("idempotent", False)
     if function is not None:
         unfit = [name for name in _FOR_PROVIDERS if options.get(name) is not None]
         if unfit:
             raise InvalidInputError(f"{unfit[0]}= is for providers; a handler decides it itself")
     return Binding(
-        target=_provider_target(options)
-        if function is None
-        else adapt_handler(function, route_id, idempotent=idempotent),
+        target=_provider_target(options) if function is None else adapt_handler(function, route_id),
         cacheable=function is None if cacheable is None else cacheable,
+        idempotent=options.get("idempotent", False),
         cache_scope=None if scope is None else _SCOPE.checked("cache_scope", scope),
         generation=generation,
         rules=context_rules(route_id, options.get("context_schema"), options.get("enrich")),

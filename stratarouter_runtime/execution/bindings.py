@@ -70,6 +70,8 @@ class Binding:
     """Who answers."""
     cacheable: bool = False
     """Whether equal requests may share an answer."""
+    idempotent: bool = False
+    """Whether a handler may be called again after a failure."""
     cache_scope: CacheScope | None = None
     """Who may share; None takes the configuration's."""
     generation: int = 0
@@ -78,11 +80,6 @@ class Binding:
     """What is asked of the context and added to it; None: nothing."""
     timeout_s: float | None = None
     """Longest time for the answer, seconds, > 0; None: what the execution has left."""
-
-    @property
-    def idempotent(self) -> bool:
-        """Whether it is a handler that may be called again after a failure."""
-        return isinstance(self.target, Handler) and self.target.idempotent
 
     def identity(self) -> dict[str, Any]:
         """Return what tells this target from others, for fingerprints.

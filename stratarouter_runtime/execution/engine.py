@@ -6,8 +6,9 @@ import asyncio
 import uuid
 import warnings
 from decimal import Decimal, InvalidOperation
+from itertools import count
 from random import SystemRandom
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from stratarouter.errors import InvalidInputError
 from stratarouter_runtime.errors import FeatureNotBuiltWarning
@@ -15,26 +16,35 @@ from stratarouter_runtime.execution.attempts import AttemptDesk
 from stratarouter_runtime.execution.bookkeeping import Bookkeeper
 from stratarouter_runtime.execution.deadline import Deadline
 from stratarouter_runtime.execution.failover import Failover
+from stratarouter_runtime.execution.handler_calls import HandlerCalls
+from stratarouter_runtime.execution.handlers import Handler, adapt_handler
 from stratarouter_runtime.execution.journal import NullJournal
-from stratarouter_runtime.execution.operations import Execution, HandlerOperation
+from stratarouter_runtime.execution.operations import Execution
 from stratarouter_runtime.execution.rules import EngineRules, RetryBudgets
 from stratarouter_runtime.execution.streaming import open_stream
 from stratarouter_runtime.policies.backoff import Backoff
 from stratarouter_runtime.policies.circuit import CircuitTable
 from stratarouter_runtime.policies.cost_cap import CostCap
 from stratarouter_runtime.policies.selection import TargetStats
-from stratarouter_runtime.policies.targets import Target
 from stratarouter_runtime.telemetry.clock import SystemClock
 from stratarouter_runtime.telemetry.events import EventBus
 from stratarouter_runtime.types import ANONYMOUS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+    from collections.abc import (
+        AsyncGenerator,
+        Awaitable,
+        Callable,
+        Coroutine,
+        Iterable,
+        Mapping,
+        Sequence,
+    )
 
     from stratarouter_runtime.execution.operations import CallOperation, StreamOperation
     from stratarouter_runtime.execution.streaming import OpenStream
-    from stratarouter_runtime.policies.targets import FallbackChains
-    from stratarouter_runtime.protocols import AttemptJournal, Clock, EventSink
+    from stratarouter_runtime.policies.targets import FallbackChains, Target
+    from stratarouter_runtime.protocols import AttemptJournal, BlockingDoor, Clock, EventSink
     from stratarouter_runtime.stream_events import StreamEvent
     from stratarouter_runtime.types import Partition
 
@@ -113,17 +123,21 @@ class ExecutionEngine:
         self._clock = SystemClock() if clock is None else clock
         self._timeout_s = Deadline.after(timeout, 0.0).timeout_s
         self._rules = rules
+        self._max_retries = max_retries
+        backoff = Backoff(base_s=retry_delay_ms / 1000.0, cap_s=rules.max_retry_delay_s)
         bus = EventBus(events, self._clock)
         self._bus = bus
         self._circuits = CircuitTable(rules.circuit_with(circuit_breaker_threshold))
         self._stats = TargetStats()
         self._books = Bookkeeper(NullJournal() if journal is None else journal)
         self._desk = AttemptDesk(self._circuits, self._stats, self._books, self._clock, bus)
+        name = uuid.uuid4().hex
+        self._names = (f"{name}-{number}" for number in count(1))
         self._random = SystemRandom().random if random is None else random
         self._failover = Failover(
             rules=rules,
             max_retries=max_retries,
-            backoff=Backoff(base_s=retry_delay_ms / 1000.0, cap_s=rules.max_retry_delay_s),
+            backoff=backoff,
             budgets=RetryBudgets(rules.retry_share, rules.retry_floor),
             circuits=self._circuits,
             clock=self._clock,
@@ -131,6 +145,8 @@ class ExecutionEngine:
             random=self._random,
             bus=bus,
         )
+
+        self._handlers = HandlerCalls(backoff, self._clock, sleep, self._random)
 
     @property
     def clock(self) -> Clock:
@@ -151,6 +167,11 @@ class ExecutionEngine:
     def random(self) -> Callable[[], float]:
         """Where chance comes from."""
         return self._random
+
+    @property
+    def pending_writes(self) -> int:
+        """Writes into the journal that a cancelled call could not wait for."""
+        return self._books.pending
 
     def begin(
         self,
@@ -191,7 +212,7 @@ class ExecutionEngine:
         """
         limit_s = self._timeout_s if timeout_s is None else timeout_s
         return Execution(
-            execution_id=uuid.uuid4().hex if execution_id is None else execution_id,
+            execution_id=next(self._names) if execution_id is None else execution_id,
             partition=partition,
             deadline=Deadline.after(limit_s, self._clock.now_s()),
             cap=CostCap(dollars(max_cost_usd)),
@@ -199,10 +220,10 @@ class ExecutionEngine:
             chains=chains,
         )
 
-    async def call(
+    def call(
         self, targets: Sequence[Target], operation: CallOperation[T], execution: Execution
-    ) -> T:
-        """Get one answer.
+    ) -> Coroutine[Any, Any, T]:
+        """Get one answer; to be awaited.
 
         Parameters
         ----------
@@ -232,7 +253,7 @@ class ExecutionEngine:
         def ask(target: Target, limit_s: float, is_forced: bool) -> Awaitable[T]:
             return desk.call(target, operation, execution, limit_s, force=is_forced)
 
-        return await self._failover.run(targets, operation, execution, ask)
+        return self._failover.run(targets, operation, execution, ask)
 
     async def stream(
         self, targets: Sequence[Target], operation: StreamOperation, execution: Execution
@@ -282,45 +303,61 @@ class ExecutionEngine:
         finally:
             await events.aclose()
 
-    async def handle(self, name: str, call: Callable[[], Awaitable[T]], execution: Execution) -> T:
-        """Call a handler that may be called again after a failure.
-
-        It is repeated like a provider, within the same limits; there is no row about it in the
-        journal, and no breaker, because its failures may be about the query.
+    async def execute(
+        self,
+        handler: Callable[..., Any] | Handler,
+        query: str,
+        context: Mapping[str, Any] | None = None,
+        *,
+        timeout_s: float | None = None,
+        idempotent: bool = False,
+        door: BlockingDoor | None = None,
+    ) -> Any:
+        """Call a handler within a time limit.
 
         Parameters
         ----------
-        name : str
-            Its name, for retry budgets and telemetry.
-        call : callable
-            Makes one call.
-        execution : Execution
-            Its limits, from `begin`.
+        handler : callable
+            Takes (query, context) or (query); sync or async. A sync one runs in a thread, which
+            goes on if the time is over.
+        query : str
+            The query.
+        context : mapping, optional
+            The context.
+        timeout_s : float, seconds, > 0, optional
+            Limit over all calls and waits; None takes the engine's.
+        idempotent : bool
+            Whether it may be called again after it raised; what handlers do is their user's, so
+            otherwise it is called once, whatever happens.
+        door : BlockingDoor, optional
+            Where sync handlers run; None takes threads of the engine's own.
 
         Returns
         -------
-        T
-            The answer.
+        Any
+            What it returned.
 
         Raises
         ------
+        HandlerError
+            If it raised; the original is the cause.
         ExecutionTimeoutError
             If the time is over.
-        StrataError
-            The last failure.
+        SaturatedError
+            If it is sync and no thread is free.
+        InvalidInputError
+            If it cannot be called like that, or the limit is out of its range.
         """
-
-        async def ask(target: Target, limit_s: float, is_forced: bool) -> T:
-            del target, limit_s, is_forced
-            execution.attempts += 1
-            return await call()
-
-        operation = HandlerOperation(name)
-        return await self._failover.run([Target(provider=name)], operation, execution, ask)
+        limit_s = self._timeout_s if timeout_s is None else timeout_s
+        deadline = Deadline.after(limit_s, self._clock.now_s())
+        call = handler if isinstance(handler, Handler) else adapt_handler(handler, None)
+        retries = self._max_retries if idempotent else 0
+        return await self._handlers.run(call, query, context or {}, deadline, retries, door=door)
 
     async def aclose(self) -> None:
-        """Wait for what is still being written down."""
+        """Wait for what is still being written down, and let threads go."""
         await self._books.aclose()
+        self._handlers.close()
 
 
 def dollars(amount: Decimal | float | str | None) -> Decimal | None:

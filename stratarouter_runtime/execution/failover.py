@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, TypeVar
 from stratarouter.errors import StrataError
 from stratarouter_runtime.errors import ExecutionTimeoutError, ProviderError
 from stratarouter_runtime.execution.repeating import repeat
-from stratarouter_runtime.policies.backoff import attempt_timeout_s
 from stratarouter_runtime.policies.retrying import decide_retry
 from stratarouter_runtime.policies.targets import targets_after
 from stratarouter_runtime.provider_errors import (
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from stratarouter_runtime.execution.rules import EngineRules, RetryBudgets
     from stratarouter_runtime.policies.backoff import Backoff
     from stratarouter_runtime.policies.circuit import CircuitTable
+    from stratarouter_runtime.policies.retrying import RetryDecision
     from stratarouter_runtime.policies.targets import Target, TargetKey
     from stratarouter_runtime.protocols import Clock
     from stratarouter_runtime.telemetry.events import EventBus
@@ -129,8 +129,20 @@ class Failover:
         while queue and self._remaining_s(execution) > _OVER_S:
             target = queue.pop(0)
             asked[target.key] = target
+            now_s = self._clock.now_s()
+            end_s = now_s + execution.deadline.remaining_s(now_s) / (len(queue) + 1)
+            self._budgets.get(target.key).deposit(now_s)
+            started_s, limit_s = now_s, self._limit_s(target, end_s - now_s)
             try:
-                answer = await self._ask_often(target, len(queue) + 1, operation, execution, ask)
+                try:
+                    answer = await ask(target, limit_s, False)
+                except StrataError as error:
+                    self._note(target, execution, error, started_s)
+                    if not error.retryable or self._max_retries == 0:
+                        raise
+                    answer = await self._again(
+                        error, target, end_s, operation=operation, execution=execution, ask=ask
+                    )
             except StrataError as error:
                 self._emit("failover.attempt_failed", target, execution, error=error.code)
                 after = targets_after(error, queue, execution.chains)
@@ -141,97 +153,103 @@ class Failover:
             return answer
         soonest = self._soonest(asked, operation, execution)
         if soonest is not None:
-            limit_s = self._limit_s(soonest, self._end_s(execution, 1))
             # A failure is among those of the execution then.
             with suppress(StrataError):
-                return await self._once(soonest, execution, ask, limit_s, force=True)
+                return await self._once(
+                    soonest, execution, ask, self._remaining_s(execution), force=True
+                )
         raise self._verdict(operation, execution, len(asked))
 
-    async def _ask_often(
+    async def _again(
         self,
+        first: StrataError,
         target: Target,
-        targets_left: int,
+        end_s: float,
+        *,
         operation: Operation,
         execution: Execution,
         ask: Ask[T],
     ) -> T:
-        end_s = self._end_s(execution, targets_left)
-        budget = self._budgets.get(target.key)
-        budget.deposit(self._clock.now_s())
+        """Repeat a call until its target answers or its share of the time is over."""
         failures = 0
 
         async def once() -> T:
-            limit_s = self._limit_s(target, end_s)
-            return await self._once(target, execution, ask, limit_s)
+            return await self._once(target, execution, ask, end_s - self._clock.now_s())
 
         def delay_after(error: BaseException) -> float | None:
             nonlocal failures
             failures += 1
-            now_s = self._clock.now_s()
-            breaker = self._circuits.get(operation.breaker_key(target), now_s)
-            if breaker.retry_after_s(now_s) > 0.0:
-                return None
-            decision = decide_retry(
-                error,
-                failures,
-                max_retries=self._max_retries,
-                remaining_s=max(0.0, end_s - now_s - _OVER_S),
-                backoff=self._backoff,
-                fraction=self._random(),
-                budget=budget,
-                now_s=now_s,
-            )
-            if decision.is_retry:
+            decision = self._decide(error, failures, target, end_s, operation)
+            if decision is not None and decision.is_retry:
                 if failures == 1:
                     self._emit("retry.start", target, execution)
                 self._emit(
                     "retry.attempt", target, execution, retry=failures, delay_s=decision.delay_s
                 )
                 return decision.delay_s
-            if decision.verdict != "final":
+            if decision is not None and decision.verdict != "final":
                 self._emit("retry.exhausted", target, execution, reason=decision.verdict)
             return None
 
-        try:
-            return await once()
-        except StrataError as error:
-            if not error.retryable or self._max_retries == 0:
-                raise
-            return await repeat(error, once, delay_after, self._sleep)
+        return await repeat(first, once, delay_after, self._sleep)
+
+    def _decide(
+        self,
+        error: BaseException,
+        failures: int,
+        target: Target,
+        end_s: float,
+        operation: Operation,
+    ) -> RetryDecision | None:
+        now_s = self._clock.now_s()
+        breaker = self._circuits.get(operation.breaker_key(target), now_s)
+        if breaker.retry_after_s(now_s) > 0.0:
+            return None
+        return decide_retry(
+            error,
+            failures,
+            max_retries=self._max_retries,
+            remaining_s=max(0.0, end_s - now_s - _OVER_S),
+            backoff=self._backoff,
+            fraction=self._random(),
+            budget=self._budgets.get(target.key),
+            now_s=now_s,
+        )
 
     async def _once(
         self,
         target: Target,
         execution: Execution,
         ask: Ask[T],
-        limit_s: float,
+        left_s: float,
         *,
         force: bool = False,
     ) -> T:
         started_s = self._clock.now_s()
         try:
-            return await ask(target, limit_s, force)
+            return await ask(target, self._limit_s(target, left_s), force)
         except StrataError as error:
-            execution.failures.append(
-                AttemptFailure(
-                    provider=target.provider,
-                    model=target.model,
-                    error=error,
-                    duration_s=self._clock.now_s() - started_s,
-                )
-            )
+            self._note(target, execution, error, started_s)
             raise
+
+    def _note(
+        self, target: Target, execution: Execution, error: StrataError, started_s: float
+    ) -> None:
+        execution.failures.append(
+            AttemptFailure(
+                provider=target.provider,
+                model=target.model,
+                error=error,
+                duration_s=self._clock.now_s() - started_s,
+            )
+        )
 
     def _remaining_s(self, execution: Execution) -> float:
         return execution.deadline.remaining_s(self._clock.now_s())
 
-    def _end_s(self, execution: Execution, targets_left: int) -> float:
-        now_s = self._clock.now_s()
-        return now_s + execution.deadline.remaining_s(now_s) / targets_left
-
-    def _limit_s(self, target: Target, end_s: float) -> float:
+    def _limit_s(self, target: Target, left_s: float) -> float:
         own_s = self._rules.attempt_timeout_s if target.timeout_s is None else target.timeout_s
-        return max(_OVER_S, attempt_timeout_s(own_s, end_s - self._clock.now_s(), 1))
+        return max(_OVER_S, left_s if own_s is None else min(own_s, left_s))
 
     def _soonest(
         self, asked: dict[TargetKey, Target], operation: Operation, execution: Execution

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from stratarouter.errors import InvalidInputError
-from stratarouter_runtime.errors import HandlerError, RepeatableHandlerError
+from stratarouter_runtime.errors import HandlerError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -32,8 +32,6 @@ class Handler:
     """Where it was defined, for fingerprints and messages."""
     route_id: str | None
     """Route it is bound to; None for the fallback."""
-    idempotent: bool = False
-    """Whether it may be called again after a failure."""
 
     async def run(self, query: str, context: Mapping[str, Any], door: BlockingDoor) -> Any:
         """Call the handler and await what it returns.
@@ -63,7 +61,7 @@ class Handler:
         if not self.is_async:
             answer, error = await door.run(self._outcome, query, own, what=self.what)
             if error is not None:
-                raise self._failed(error) from error
+                raise HandlerError(self.route_id, error) from error
             return await self._awaited(answer) if inspect.isawaitable(answer) else answer
         return await self._awaited(self.call(query, own))
 
@@ -75,10 +73,6 @@ class Handler:
             if self.route_id is None
             else f"the handler of route {self.route_id!r}"
         )
-
-    def _failed(self, error: BaseException) -> HandlerError:
-        kind = RepeatableHandlerError if self.idempotent else HandlerError
-        return kind(self.route_id, error)
 
     def _outcome(self, query: str, context: Mapping[str, Any]) -> tuple[Any, BaseException | None]:
         # Tells an error of the handler from one of the door, which are not its fault.
@@ -95,15 +89,13 @@ class Handler:
             if task is not None and task.cancelling():
                 raise
             # Nobody cancelled this task, so the handler did it to itself.
-            raise self._failed(error) from error
+            raise HandlerError(self.route_id, error) from error
         except (Exception, SystemExit) as error:
             # A handler that calls sys.exit() must not take the whole process down.
-            raise self._failed(error) from error
+            raise HandlerError(self.route_id, error) from error
 
 
-def adapt_handler(
-    function: object, route_id: str | None, *, idempotent: bool = False, what: str = "a handler"
-) -> Handler:
+def adapt_handler(function: object, route_id: str | None, *, what: str = "a handler") -> Handler:
     """Return a handler that calls `function` with what it takes.
 
     Parameters
@@ -112,8 +104,6 @@ def adapt_handler(
         Takes (query, context) or only (query); a coroutine function or a plain one.
     route_id : str or None
         Route it is bound to; None for the fallback.
-    idempotent : bool
-        Whether it may be called again after a failure.
     what : str
         What it is, for messages.
 
@@ -139,7 +129,7 @@ def adapt_handler(
         call = lambda query, context: function(query, context=context)  # noqa: E731
     else:
         call = function
-    return Handler(call, _is_async(function), _qualified_name(function), route_id, idempotent)
+    return Handler(call, _is_async(function), _qualified_name(function), route_id)
 
 
 def _takes_context(function: Callable[..., Any], what: str) -> tuple[bool, bool]:

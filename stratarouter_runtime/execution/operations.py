@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from stratarouter_runtime.provider_protocol import EventStream
     from stratarouter_runtime.types import Partition
 
-__all__ = ["Bill", "CallOperation", "Execution", "HandlerOperation", "Operation", "StreamOperation"]
+__all__ = ["Bill", "CallOperation", "Execution", "Operation", "StreamOperation"]
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -179,42 +179,3 @@ class StreamOperation(Operation, Protocol):
             The price.
         """
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class HandlerOperation:
-    """Calling somebody's own function, which is free as far as anybody here knows."""
-
-    what: str
-    """Name of it in messages."""
-
-    def breaker_key(self, target: Target) -> Hashable:
-        """Return what shares a breaker; none is ever told about handlers.
-
-        Parameters
-        ----------
-        target : Target
-            Stands for the handler.
-
-        Returns
-        -------
-        Hashable
-            The key.
-        """
-        return target.key
-
-    def ceiling_usd(self, target: Target) -> Decimal | None:
-        """Return the most that a call can cost.
-
-        Parameters
-        ----------
-        target : Target
-            Stands for the handler.
-
-        Returns
-        -------
-        Decimal or None
-            None: nobody knows.
-        """
-        del target
-        return None

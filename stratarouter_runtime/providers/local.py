@@ -219,7 +219,6 @@ class _AiohttpTransport:
             "Content-Type": "application/json",
             # What is small while it is packed would be large only after it was let in.
             "Accept-Encoding": "identity",
-            **({} if key is None else {"Authorization": f"Bearer {key.reveal()}"}),
             **headers,
         }
         self._sessions: dict[asyncio.AbstractEventLoop, aiohttp.ClientSession] = {}
@@ -234,17 +233,23 @@ class _AiohttpTransport:
         session = self._sessions.get(asyncio.get_running_loop())
         if session is None:
             session = self._open()
+        model = body["model"]
         try:
             response = await session.post(
                 f"{self._base}/{path}", data=encode_body(body), allow_redirects=False
             )
+        except self._aiohttp.ClientResponseError as error:
+            said = f"the answer is no HTTP: {error.message}"
+        except self._aiohttp.ConnectionTimeoutError as error:
+            raise ProviderTimeoutError(
+                self._provider, self._connect_timeout_s, "connect", model=model
+            ) from error
         except self._errors as error:
-            if isinstance(error, self._aiohttp.ConnectionTimeoutError):
-                raise ProviderTimeoutError(
-                    self._provider, self._connect_timeout_s, "connect", model=body["model"]
-                ) from error
-            raise _failure(error, self._provider, body["model"]) from error
-        return _AiohttpAnswer(response, self._provider, body["model"], self._errors)
+            raise _failure(error, self._provider, model) from error
+        else:
+            return _AiohttpAnswer(response, self._provider, model, self._errors)
+        # Raised here, without the other error as its context: that one shows the key.
+        raise ConnectionFailedError(self._provider, said, model=model)
 
     async def aclose(self) -> None:
         """Close the connections of this event loop."""
@@ -254,16 +259,19 @@ class _AiohttpTransport:
 
     def _open(self) -> aiohttp.ClientSession:
         # What belongs to loops that are gone cannot be closed any more, and holds no open call.
-        for loop in [loop for loop in self._sessions if loop.is_closed()]:
-            del self._sessions[loop]
+        for loop in [loop for loop in list(self._sessions) if loop.is_closed()]:
+            self._sessions.pop(loop, None)
         library = self._aiohttp
+        headers = dict(self._headers)
+        if self._key is not None:
+            headers["Authorization"] = f"Bearer {self._key.reveal()}"
         session: aiohttp.ClientSession = library.ClientSession(
             connector=library.TCPConnector(
                 limit=self._max_connections, keepalive_timeout=_KEEP_ALIVE_S
             ),
             cookie_jar=library.DummyCookieJar(),
             timeout=library.ClientTimeout(total=None, sock_connect=self._connect_timeout_s),
-            headers=self._headers,
+            headers=headers,
         )
         self._sessions[asyncio.get_running_loop()] = session
         return session

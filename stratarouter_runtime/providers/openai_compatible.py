@@ -17,7 +17,6 @@ from stratarouter_runtime.providers.openai_wire import (
     embedding_body,
 )
 from stratarouter_runtime.providers.sse import DEFAULT_MAX_EVENT_BYTES
-from stratarouter_runtime.stream_events import StreamWarning
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -194,10 +193,9 @@ class OpenAICompatibleClient:
         try:
             reader = self._reader(answer, limits, model)
             await reader.require_success()
-            for text in warnings:
-                yield StreamWarning(text)
             if reader.media_type not in {"text/event-stream", ""}:
-                for event in completion_events(await self._in_one(reader, request, model)):
+                whole = await self._in_one(reader, request, model, warnings)
+                for event in completion_events(whole):
                     yield event
                 return
             events = EventReader(
@@ -207,6 +205,7 @@ class OpenAICompatibleClient:
                 provider=self._name,
                 model=model,
                 max_event_bytes=min(DEFAULT_MAX_EVENT_BYTES, self._max_answer_bytes),
+                warnings=warnings,
             )
             while (some := await events.next()) is not None:
                 for event in some:
@@ -292,7 +291,11 @@ class OpenAICompatibleClient:
         )
 
     async def _in_one(
-        self, reader: AnswerReader, request: CompletionRequest, model: str
+        self,
+        reader: AnswerReader,
+        request: CompletionRequest,
+        model: str,
+        warnings: tuple[str, ...],
     ) -> Completion:
         """Read the answer of a server that does not stream, or its error."""
         payload = await reader.json_object()
@@ -302,5 +305,5 @@ class OpenAICompatibleClient:
             model=model,
             request=request,
             request_id=reader.request_id,
-            warnings=("the provider does not stream; the answer came in one piece",),
+            warnings=(*warnings, "the provider does not stream; the answer came in one piece"),
         )

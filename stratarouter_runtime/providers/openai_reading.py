@@ -256,6 +256,8 @@ class EventReader:
         Model that was asked.
     max_event_bytes : int, >= 1
         Largest event.
+    warnings : tuple of str
+        What is known already.
     """
 
     __slots__ = (
@@ -279,13 +281,14 @@ class EventReader:
         provider: str,
         model: str,
         max_event_bytes: int = DEFAULT_MAX_EVENT_BYTES,
+        warnings: tuple[str, ...] = (),
     ) -> None:
         self._answer = answer
         self._limits = limits
         self._reader = reader
         self._provider = provider
         self._parser = ServerEventParser(provider, max_event_bytes=max_event_bytes)
-        self._chunks = ChunkReader(provider, model, request_id=reader.request_id)
+        self._chunks = ChunkReader(provider, model, request_id=reader.request_id, warnings=warnings)
         self._failure: ProviderError | None = None
         self._has_begun = False
         self._is_over = False

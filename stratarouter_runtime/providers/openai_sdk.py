@@ -136,10 +136,10 @@ class SdkTransport:
         self._connect_timeout_s = connect_timeout_s
         self._objects: dict[asyncio.AbstractEventLoop, Any] = {}
         self._given: Any = None
-        self._unused: Any = None
+        self._unused: list[Any] = []
         if client is None:
             # Made now, so that a missing key shows before there is anything to lose.
-            self._unused = self._made()
+            self._unused.append(self._made())
         else:
             self._given = _without_repetitions(client, kind, self._settings)
 
@@ -149,7 +149,7 @@ class SdkTransport:
         if self._given is not None:
             sdk = self._given
         else:
-            sdk = next(iter(self._objects.values()), self._unused)
+            sdk = next(iter([*self._objects.values(), *self._unused]), None)
         key = getattr(sdk, "api_key", None)
         return (key,) if isinstance(key, str) else ()
 
@@ -206,10 +206,11 @@ class SdkTransport:
         loop = asyncio.get_running_loop()
         sdk = self._objects.get(loop)
         if sdk is None:
-            for gone in [known for known in self._objects if known.is_closed()]:
-                del self._objects[gone]
-            sdk, self._unused = self._unused, None
-            if sdk is None:
+            for gone in [known for known in list(self._objects) if known.is_closed()]:
+                self._objects.pop(gone, None)
+            try:
+                sdk = self._unused.pop()
+            except IndexError:
                 sdk = self._made()
             self._objects[loop] = sdk
         return sdk

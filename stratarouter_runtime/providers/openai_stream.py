@@ -46,6 +46,8 @@ class ChunkReader:
         Model that was asked.
     request_id : str, optional
         The provider's name for the call, from the headers.
+    warnings : tuple of str
+        What is known already; said after the start.
 
     Examples
     --------
@@ -65,10 +67,18 @@ class ChunkReader:
         "_said",
         "_usage",
         "_warned",
+        "_warnings",
         "_word",
     )
 
-    def __init__(self, provider: str, model: str, *, request_id: str | None = None) -> None:
+    def __init__(
+        self,
+        provider: str,
+        model: str,
+        *,
+        request_id: str | None = None,
+        warnings: tuple[str, ...] = (),
+    ) -> None:
         self._provider = provider
         self._model = model
         self._request_id = request_id
@@ -79,6 +89,7 @@ class ChunkReader:
         self._word: object = None
         self._usage: Usage | None = None
         self._warned: set[str] = set()
+        self._warnings = warnings
 
     @property
     def is_finished(self) -> bool:
@@ -106,6 +117,8 @@ class ChunkReader:
         events: list[StreamEvent] = []
         if not self._is_started:
             events.append(self._start(payload))
+            for text in self._warnings:
+                self._warn(text, events)
         choices = payload.get("choices")
         if choices is not None:
             if not isinstance(choices, list):

@@ -100,12 +100,11 @@ class LLMClientRegistry:
             clock = SystemClock() if clock is None else clock
             self._ledger: MemoryLedger | None = MemoryLedger(clock, budgets)
             engine = ExecutionEngine(journal=self._ledger, events=events, clock=clock)
-        elif budgets or events or clock is not None:
+        elif (budgets, events, clock) != ((), (), None):
             raise InvalidInputError("give budgets, events and clock to the engine, which has them")
         else:
             self._ledger = None
-        # Refuses an unknown name.
-        TargetSelector(strategy, engine.stats)
+        TargetSelector(strategy, engine.stats)  # Refuses an unknown name.
         self._engine = engine
         self._strategy: SelectionStrategy = strategy
         self._prices = price_source(prices)
@@ -250,7 +249,7 @@ class LLMClientRegistry:
         primary : str or Target or sequence of either, optional
             Whom to ask; None takes the only client.
         fallback : str or Target or sequence of either
-            Whom to ask after them, in order, as long as no piece of an answer was passed on.
+            Whom to ask after them, as long as no piece of an answer was passed on.
         messages : str or sequence of Message or mapping, optional
             The conversation.
         request : CompletionRequest or mapping, optional

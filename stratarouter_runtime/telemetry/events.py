@@ -42,6 +42,11 @@ class EventBus:
         self._failures = [0] * len(self._sinks)
 
     @property
+    def is_idle(self) -> bool:
+        """Whether nobody listens."""
+        return not self._sinks
+
+    @property
     def failures(self) -> int:
         """How many deliveries failed so far."""
         return sum(self._failures)

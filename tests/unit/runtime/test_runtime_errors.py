@@ -98,6 +98,5 @@ def test_what_may_succeed_later() -> None:
         "CacheBackendError",
         "ExecutionTimeoutError",
         "ProviderError",
-        "RepeatableHandlerError",
         "SaturatedError",
     }

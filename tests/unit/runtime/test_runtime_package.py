@@ -12,7 +12,7 @@ from stratarouter_runtime import factory
 from stratarouter_runtime.config import RuntimeConfig
 from stratarouter_runtime.testing import EchoHandler, FixedRouter, ManualClock, make_decision
 
-LATER = ["LLMClientRegistry", "BatchProcessor", "StateManager", "ExecutionEngine"]
+LATER = ["BatchProcessor", "StateManager"]
 HEAVY = ["sklearn", "openai", "anthropic", "redis", "asyncpg", "starlette", "tenacity", "msgspec"]
 
 
