@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from datetime import date, datetime, time
@@ -145,9 +146,11 @@ def field_text(name: str, values: Mapping[str, Any]) -> str:
         return str(value)
     if isinstance(value, (list, tuple, dict)):
         try:
-            return canonical_json(value).decode("utf-8")
+            canonical_json(value)
         except UncacheableValueError as error:
             raise TemplateFieldError(name, f"whose value is no JSON data: {error}") from error
+        # Unlike a fingerprint, it is read by somebody, so letters stay letters.
+        return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     raise TemplateFieldError(
         name,
         f"which is a {type(value).__name__}; pass a text, a number, a date or JSON data",
