@@ -55,9 +55,8 @@ def test_a_context_has_the_fields_that_are_asked_for(schema: Any) -> None:
 
 
 def test_bounds_and_names_of_any_kind_are_kept() -> None:
-    schema = ContextSchema.of(
-        {"user-id": Annotated[str, msgspec.Meta(max_length=3)], "db": EchoHandler}
-    )
+    short = Annotated[str, msgspec.Meta(max_length=3)]
+    schema = ContextSchema.of({"user-id": short, "db": EchoHandler})
     schema.check({"user-id": "abc", "db": EchoHandler()}, "r")
     with pytest.raises(ContextSchemaError) as caught:
         schema.check({"user-id": "abcd", "db": EchoHandler()}, "r")
@@ -82,7 +81,7 @@ async def test_a_context_that_does_not_fit_reaches_nobody() -> None:
             "billing",
             handler,
             context_schema={"user_name": str},
-            enrich=lambda query: enriched.append(query),
+            enrich=enriched.append,
         )
         with pytest.raises(ContextSchemaError, match="'user_name'"):
             await bridge.execute(make_decision())
