@@ -80,7 +80,7 @@ class Reporter:
             What ended it.
         """
         call = None if plan is None else plan.call
-        provider = call.provider if isinstance(call, ProviderCall) else None
+        provider = call.provider.partition("/")[0] if isinstance(call, ProviderCall) else None
         # What a failed call cost is known to the journal, if to anybody.
         cost_usd = None if isinstance(call, ProviderCall) else 0.0
         answer = Answer(response=None, provider=provider, cost_usd=cost_usd)

@@ -77,9 +77,9 @@ def test_names_of_clients_that_went_are_used_again(clients: BoundClients) -> Non
         clients.release("echo", client)
 
     assert clients.registry.providers == ("echo",)
-    assert clients.names == ()
+    assert not clients.names
     clients.register("echo", EchoClient(), replace=False)
-    assert clients.names == ("echo",)
+    assert list(clients.names) == ["echo"]
 
 
 def test_judging_who_is_gone_is_harmless(clients: BoundClients) -> None:
