@@ -159,7 +159,7 @@ async def test_answers_are_kept_by_the_fields_that_changed_them() -> None:
 @pytest.mark.parametrize(
     ("function", "message"),
     [
-        (lambda query: [][0], "raised IndexError: list index out of range"),
+        (lambda query: 1 // 0, "raised ZeroDivisionError: "),
         (lambda query: None, "must return a mapping of fields, got a NoneType"),
         (lambda query: {1: 2}, "must name fields with texts, got 1"),
     ],
