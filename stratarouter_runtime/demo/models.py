@@ -115,8 +115,8 @@ class ModelsReport:
             "scenes": [asdict(scene) for scene in self.scenes],
             "refusal": self.refusal,
             "calls": self.calls,
-            "billed_usd": str(self.billed_usd),
-            "spent_usd": str(self.spent_usd),
+            "billed_usd": f"{self.billed_usd:.8f}",
+            "spent_usd": f"{self.spent_usd:.8f}",
             "holds": self.holds,
         }
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-
-import pytest
+from typing import TYPE_CHECKING
 
 from stratarouter_runtime.cli import main
 from stratarouter_runtime.demo.models import run_models, scene_table, story
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def test_every_scene_is_answered_and_both_bills_are_the_same() -> None:
