@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Call = Callable[[], Awaitable[str]]
 
 _MODEL = "ok"
-_MESSAGES = [
+_MESSAGES: list[Any] = [
     {"role": "system", "content": "You answer in one sentence."},
     {"role": "user", "content": "Where is my invoice for April?"},
 ]

@@ -258,6 +258,8 @@ class AttemptDesk:
         except StrataError as problem:
             # Without its answer the caller would ask, and pay, once more.
             _logger.error(_NOT_WRITTEN, attempt.attempt_id, problem)  # noqa: TRY400
+        if self._bus.is_idle:
+            return
         self.emit(
             "provider.request_stop",
             attempt,

@@ -102,9 +102,14 @@ class Bookkeeper:
         error : str, optional
             Code of the error that it ended with.
         """
-        await self._surely(
-            lambda: self._journal.settle(attempt_id, cost_usd=cost_usd, usage=usage, error=error)
-        )
+        settle = self._journal.settle
+        try:
+            await settle(attempt_id, cost_usd=cost_usd, usage=usage, error=error)
+        except asyncio.CancelledError:
+            await self._finish(
+                lambda: settle(attempt_id, cost_usd=cost_usd, usage=usage, error=error)
+            )
+            raise
 
     async def unknown(self, attempt_id: str, *, error: str | None = None) -> None:
         """Close an attempt that may have cost something.
@@ -116,19 +121,16 @@ class Bookkeeper:
         error : str, optional
             Code of the error that it ended with.
         """
-        await self._surely(lambda: self._journal.unknown(attempt_id, error=error))
+        try:
+            await self._journal.unknown(attempt_id, error=error)
+        except asyncio.CancelledError:
+            await self._finish(lambda: self._journal.unknown(attempt_id, error=error))
+            raise
 
     async def aclose(self) -> None:
         """Wait for writes that were left to themselves."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=_GRACE_S)
-
-    async def _surely(self, write: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        try:
-            await write()
-        except asyncio.CancelledError:
-            await self._finish(write)
-            raise
 
     async def _finish(self, write: Callable[[], Coroutine[Any, Any, None]]) -> None:
         task = asyncio.create_task(write())

@@ -23,7 +23,7 @@ __all__ = ["Bill", "CallOperation", "Execution", "Operation", "StreamOperation"]
 T_co = TypeVar("T_co", covariant=True)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Bill:
     """What one answer cost."""
 

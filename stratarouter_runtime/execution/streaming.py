@@ -132,10 +132,8 @@ class OpenStream:
             if closing is error:
                 raise
             raise closing from error
-        try:
-            await self._close_source()
-        finally:
-            await self._desk.answered(self._attempt, bill)
+        # The source has ended, so there is nothing to close.
+        await self._desk.answered(self._attempt, bill)
         self._desk.emit("stream.complete", self._attempt, finish_reason=answer.finish_reason)
         for event in _last_events(answer, bill):
             yield event

@@ -23,6 +23,7 @@ __all__ = [
 ]
 
 _PER_TOKENS = Decimal(1_000_000)
+_MAX_REMEMBERED = 1024
 _DATED = re.compile(r"(?:[-@](?:\d{4}-\d{2}-\d{2}|\d{8}|\d{4}|latest))$")
 
 
@@ -165,10 +166,11 @@ class PriceTable:
     True
     """
 
-    __slots__ = ("_prices",)
+    __slots__ = ("_found", "_prices")
 
     def __init__(self, prices: Mapping[str, ModelPrice | Mapping[str, Any]]) -> None:
         self._prices = {name: _price_of(name, entry) for name, entry in prices.items()}
+        self._found: dict[tuple[str, str | None], ModelPrice | None] = {}
 
     def price(self, provider: str, model: str | None) -> ModelPrice | None:
         """Return the price of a model.
@@ -185,6 +187,15 @@ class PriceTable:
         ModelPrice or None
             The price; None if the table has none.
         """
+        key = (provider, model)
+        if key in self._found:
+            return self._found[key]
+        if len(self._found) >= _MAX_REMEMBERED:
+            self._found.clear()
+        found = self._found[key] = self._search(provider, model)
+        return found
+
+    def _search(self, provider: str, model: str | None) -> ModelPrice | None:
         names = []
         if model is not None:
             undated = _DATED.sub("", model)

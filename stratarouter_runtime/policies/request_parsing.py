@@ -226,12 +226,17 @@ def _format(data: object) -> ResponseFormat:
 
 
 def _mapping(what: str, data: object) -> Mapping[str, Any]:
+    # Asking an abstract class takes longer than everything else here.
+    if type(data) is dict:
+        return data
     if not isinstance(data, Mapping):
         raise InvalidInputError(f"{what} must be a dictionary, got a {type(data).__name__}")
     return data
 
 
 def _sequence(what: str, data: object) -> Sequence[Any]:
+    if type(data) is list or type(data) is tuple:
+        return data
     if isinstance(data, (str, bytes)) or not isinstance(data, Sequence):
         raise InvalidInputError(f"{what} must be a list, got a {type(data).__name__}")
     return data

@@ -77,7 +77,9 @@ def check_options(options: CallOptions) -> None:
     for name in options:
         if name not in known:
             hint = nearest_name_hint(name, known)
-            raise InvalidInputError(f"there is no option {name!r}{hint}")
+            raise InvalidInputError(
+                f"there is no option {name!r}{hint}; sampling parameters go into params="
+            )
 
 
 def begun_execution(

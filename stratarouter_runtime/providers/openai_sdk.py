@@ -65,14 +65,26 @@ class _Refusal:
 class _SdkAnswer:
     """An answer whose body the SDK has not read."""
 
-    __slots__ = ("_model", "_opened", "_pieces", "_provider", "_response", "headers", "status")
+    __slots__ = (
+        "_idle_s",
+        "_model",
+        "_opened",
+        "_pieces",
+        "_provider",
+        "_response",
+        "headers",
+        "status",
+    )
 
-    def __init__(self, opened: Any, response: Any, provider: str, model: str) -> None:
+    def __init__(
+        self, opened: Any, response: Any, provider: str, model: str, *, idle_s: float
+    ) -> None:
         self._opened = opened
         self._response = response
         self._pieces = response.iter_bytes()
         self._provider = provider
         self._model = model
+        self._idle_s = idle_s
         self.status: int = response.status_code
         self.headers: Mapping[str, str] = response.headers
 
@@ -83,6 +95,10 @@ class _SdkAnswer:
         try:
             piece: bytes = await anext(self._pieces, b"")
         except _http_errors(self._response.http_response) as error:
+            if type(error).__name__ == "ReadTimeout":
+                raise ProviderTimeoutError(
+                    self._provider, self._idle_s, "idle", model=self._model
+                ) from error
             raise _failure(error, self._provider, self._model) from error
         return piece
 
@@ -91,6 +107,33 @@ class _SdkAnswer:
             await self._pieces.aclose()
         finally:
             await self._opened.__aexit__(None, None, None)
+
+
+class _ConnectionWatch:
+    """Notices an answer that was there before its question had left.
+
+    The HTTP library beneath the SDK keeps bytes that arrive unasked behind an answer, and takes
+    them for the next answer on that connection. They belong to somebody else's call. An answer
+    from the network is read after the event loop has turned at least once, such bytes at once.
+    """
+
+    __slots__ = ("_has_turned", "_provider")
+
+    def __init__(self, provider: str) -> None:
+        self._provider = provider
+        self._has_turned = True
+
+    async def __call__(self, event: str, _: dict[str, Any]) -> None:
+        if event == "http11.send_request_body.complete":
+            self._has_turned = False
+            asyncio.get_running_loop().call_soon(self._turn)
+        elif event == "http11.receive_response_headers.complete" and not self._has_turned:
+            raise ConnectionFailedError(
+                self._provider, "an answer came before its question had been sent"
+            )
+
+    def _turn(self) -> None:
+        self._has_turned = True
 
 
 class SdkTransport:
@@ -186,21 +229,33 @@ class SdkTransport:
         except self._openai.APIStatusError as error:
             return _Refusal(error.response)
         except self._openai.APITimeoutError as error:
-            # The SDK has no other limit from us; a caller's object may have.
+            phase = _phase(error)
             raise ProviderTimeoutError(
-                self._provider, self._connect_timeout_s, _phase(error), model=model
+                self._provider, self._limit_s(sdk, phase), phase, model=model
             ) from error
         except self._openai.APIConnectionError as error:
             raise _failure(error.__cause__ or error, self._provider, model) from error
         except self._openai.OpenAIError as error:
             raise ConfigurationError(f"provider {self._provider!r}: {error}") from error
-        return _SdkAnswer(opened, response, self._provider, model)
+        idle_s = self._limit_s(sdk, "idle")
+        return _SdkAnswer(opened, response, self._provider, model, idle_s=idle_s)
 
     async def aclose(self) -> None:
         """Close the connections of this event loop, unless the object came from a caller."""
         sdk = self._objects.pop(asyncio.get_running_loop(), None)
         if sdk is not None:
             await sdk.close()
+
+    def _limit_s(self, sdk: Any, phase: str) -> float:
+        """Return the SDK's own limit; that of a connection is ours, others only a caller's."""
+        limit = getattr(sdk, "timeout", None)
+        limit = getattr(limit, "connect" if phase == "connect" else "read", limit)
+        if isinstance(limit, int | float) and limit > 0:
+            return float(limit)
+        return self._connect_timeout_s
+
+    async def _watch(self, request: Any) -> None:
+        request.extensions["trace"] = _ConnectionWatch(self._provider)
 
     def _of_this_loop(self) -> Any:
         loop = asyncio.get_running_loop()
@@ -228,7 +283,11 @@ class SdkTransport:
                 max_retries=0,
                 timeout=timeout,
                 # To follow a redirection would hand the key to whomever it names.
-                http_client=openai.DefaultAsyncHttpxClient(follow_redirects=False, timeout=timeout),
+                http_client=openai.DefaultAsyncHttpxClient(
+                    follow_redirects=False,
+                    timeout=timeout,
+                    event_hooks={"request": [self._watch]},
+                ),
             )
         except (openai.OpenAIError, ValueError) as error:
             raise ConfigurationError(f"provider {self._provider!r}: {error}") from error

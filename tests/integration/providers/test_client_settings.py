@@ -13,7 +13,7 @@ import pytest
 import stratarouter_runtime
 from stratarouter.errors import ConfigurationError, InvalidInputError, MissingExtraError
 from stratarouter_runtime.conversation import CompletionRequest, Message
-from stratarouter_runtime.provider_errors import AuthenticationError
+from stratarouter_runtime.provider_errors import AuthenticationError, ProviderTimeoutError
 from stratarouter_runtime.providers.adapters import model_client
 from stratarouter_runtime.providers.local import LocalClient
 from stratarouter_runtime.providers.openai import AzureOpenAIClient, OpenAIClient
@@ -155,6 +155,19 @@ async def test_the_callers_own_object(upstream: FakeUpstream) -> None:
 
     assert upstream.calls == 2
     assert upstream.requests[0].headers["x-team"] == "blue"
+
+
+@pytest.mark.parametrize(
+    ("model", "phase"), [("slow-60000", "first_byte"), ("fault-idle-gap", "idle")]
+)
+async def test_the_limits_of_the_callers_own_object_count_too(model: str, phase: str) -> None:
+    with FakeUpstream() as patient:
+        async with openai.AsyncOpenAI(base_url=patient.openai_url, api_key=KEY, timeout=0.1) as sdk:
+            with pytest.raises(ProviderTimeoutError) as caught:
+                await OpenAIClient(client=sdk).complete(asked(model))
+
+        assert (caught.value.phase, caught.value.timeout_s) == (phase, 0.1)
+        assert patient.calls == 1
 
 
 async def test_the_callers_own_azure_object(upstream: FakeUpstream) -> None:
