@@ -174,10 +174,22 @@ class CoreRuntimeBridge(BridgeFace):
             If the settings ask for a protection that is not built.
         UnboundRouteError
             If nothing is bound to the route and nobody stands in.
+        ContextSchemaError
+            If the context does not fit the ``context_schema`` of the route.
+        TemplateFieldError
+            If a prompt of the route uses a field that the context does not have.
+        EnrichmentError
+            If the ``enrich`` function of the route failed.
         HandlerError
             If the handler raised.
         ProviderError
-            If the provider's client raised.
+            If the provider failed, for the last time, and there is no fallback.
+        AllTargetsFailedError
+            If provider and fallbacks failed.
+        CostCapExceededError
+            If a call could cost more than ``max_cost_usd``.
+        BudgetExceededError
+            If a budget of the ledger has no room.
         ExecutionTimeoutError
             If the time limit passed.
         SaturatedError
@@ -212,8 +224,8 @@ class CoreRuntimeBridge(BridgeFace):
         """Carry out a decision or a query, and hand over the answer as it comes.
 
         Other targets are asked as long as no piece was handed over, and never after. A kept answer,
-        and what a handler returns, is one piece. An answer is kept once it is complete. The time
-        runs from here.
+        and what a handler returns, is one piece. An answer is kept once it is complete; calls that
+        are under way are not shared among streams. The time runs from here.
 
         Parameters
         ----------

@@ -119,11 +119,11 @@ class BridgeParts:
         """
         try:
             await self.lifecycle.close(grace_s)
-            for stream in list(self.streams):
-                await stream.interrupt()
         finally:
             self.keeper.close()
             self.supervisor.close()
             self.pool.close()
+            for stream in list(self.streams):
+                await stream.interrupt()
         if self.owns_engine:
             await self.clients.registry.engine.aclose()

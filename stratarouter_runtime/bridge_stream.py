@@ -39,6 +39,7 @@ class ExecutionStream:
         self._result: ExecutionResult | None = None
         self._limit: asyncio.Timeout | None = None
         self._interrupted = False
+        self._is_closing = False
 
     @property
     def result(self) -> ExecutionResult | None:
@@ -49,7 +50,7 @@ class ExecutionStream:
         return self
 
     async def __anext__(self) -> ExecutionEvent:
-        if self._interrupted:
+        if self._interrupted and self._result is None:
             raise BridgeClosedError("closed while a stream was being read")
         self._limit = limit = asyncio.timeout(None)
         try:
@@ -67,16 +68,17 @@ class ExecutionStream:
 
     async def aclose(self) -> None:
         """End the execution, and the upstream call with it."""
+        self._is_closing = True
         await self._events.aclose()
 
     async def interrupt(self) -> None:
         """End it from outside: the reader gets `BridgeClosedError`."""
         self._interrupted = True
-        if self._limit is None:
-            await self._events.aclose()
-        else:
+        if self._limit is not None:
             # The reader waits inside, and only its own task can be where the call ends.
             self._limit.reschedule(asyncio.get_running_loop().time())
+        elif not self._is_closing:
+            await self.aclose()
 
     async def __aenter__(self) -> Self:
         return self

@@ -276,3 +276,35 @@ async def test_mistakes_are_told_at_once_and_errors_when_it_is_read() -> None:
     await bridge.aclose()
     with pytest.raises(BridgeClosedError):
         await read(bridge.stream(make_decision()))
+
+
+async def test_closing_twice_or_after_the_end_is_harmless(client: LocalClient) -> None:
+    bridge = make_bridge(client)
+    bridge.bind("billing", provider="main", model="echo")
+    stream = bridge.stream(make_decision())
+    _, result = await read(stream)
+    await bridge.aclose()
+
+    assert [event async for event in stream] == []
+    await stream.aclose()
+    assert stream.result is result
+
+
+async def test_a_close_that_is_cancelled_still_ends_streams(
+    upstream: FakeUpstream, client: LocalClient
+) -> None:
+    bridge = make_bridge(client)
+    bridge.bind("billing", provider="main", model="fault-idle-gap")
+    stream = bridge.stream(make_decision("billing", "a b c d e f"))
+    async for event in stream:
+        if isinstance(event, TextDelta):
+            break
+    closing = asyncio.create_task(bridge.aclose(grace_s=60.0))
+    await asyncio.sleep(0)
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+
+    assert await upstream.until(lambda it: it.requests[0].outcome == "client_left")
+    with pytest.raises(BridgeClosedError):
+        await anext(stream)
