@@ -382,5 +382,5 @@ def dollars(amount: Decimal | float | str | None) -> Decimal | None:
         return amount
     try:
         return Decimal(repr(amount) if isinstance(amount, float) else amount)
-    except (InvalidOperation, TypeError) as error:
+    except (InvalidOperation, TypeError, ValueError) as error:
         raise InvalidInputError(f"max_cost_usd must be a number >= 0, got {amount!r}") from error
