@@ -96,7 +96,10 @@ class Caller:
         StrataError
             If there is none.
         """
-        return await self._supervisor.run(self.called(plan), last_moment(plan), plan.what)
+        call = plan.call
+        heeds = isinstance(call, ProviderCall) and call.is_whole
+        run = self._supervisor.run_here if heeds else self._supervisor.run
+        return await run(self.called(plan), last_moment(plan), plan.what)
 
     async def called(self, plan: ExecutionPlan) -> Answer:
         """Get an answer; only the engine keeps the deadline.

@@ -69,6 +69,8 @@ class ProviderCall:
     """Messages and parameters."""
     max_cost_usd: Decimal | None = None
     """The most that it may cost, US dollars; None: no such limit."""
+    is_whole: bool = False
+    """Whether all their clients are whole ones, which end when they are cancelled."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -282,9 +284,11 @@ class Planner:
         target = binding.target
         if isinstance(target, Handler):
             return target
+        provider = self._clients.name(target.provider, target.client)
         return ProviderCall(
-            provider=self._clients.name(target.provider, target.client),
+            provider=provider,
             fallback=target.fallback,
+            is_whole=self._clients.are_whole((provider, *target.names[1:])),
             request=CompletionRequest(
                 messages=_messages(request, target),
                 model=target.model,

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 
 from stratarouter_runtime.errors import UnknownProviderError
 from stratarouter_runtime.execution.bindings import ProviderTarget
+from stratarouter_runtime.providers.adapters import SimpleClient
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from stratarouter_runtime.execution.bindings import Binding
     from stratarouter_runtime.policies.targets import TargetKey
     from stratarouter_runtime.protocols import LLMClient
@@ -209,6 +212,25 @@ class BoundClients:
         number = 0 if known is None else known[1] + 1
         self._generations[provider] = (client, number)
         return number
+
+    def are_whole(self, names: Iterable[str]) -> bool:
+        """Say whether all clients behind names keep to the protocol of whole ones.
+
+        Parameters
+        ----------
+        names : iterable of str
+            "provider" or "provider/model"; what aliases stand for is not looked up.
+
+        Returns
+        -------
+        bool
+            Whether; False for names that nobody is registered under.
+        """
+        try:
+            clients = [self._registry.client(name.partition("/")[0]) for name in names]
+        except UnknownProviderError:
+            return False
+        return not any(isinstance(client, SimpleClient) for client in clients)
 
     def _hidden(self) -> set[str]:
         return {adopted.name for adopted in self._adopted.values()} | self._idle

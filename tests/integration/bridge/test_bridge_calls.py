@@ -14,7 +14,7 @@ from stratarouter_runtime.accounting_errors import BudgetExceededError, CostCapE
 from stratarouter_runtime.bridge import CoreRuntimeBridge
 from stratarouter_runtime.config import RuntimeConfig
 from stratarouter_runtime.conversation import ResponseFormat, ToolSpec
-from stratarouter_runtime.errors import ExecutionTimeoutError, HandlerError
+from stratarouter_runtime.errors import BridgeClosedError, ExecutionTimeoutError, HandlerError
 from stratarouter_runtime.ledger.budgets import Budget
 from stratarouter_runtime.ledger.memory import MemoryLedger
 from stratarouter_runtime.provider_errors import (
@@ -118,14 +118,16 @@ async def test_a_provider_that_keeps_failing_is_left_alone(
     assert (health.circuit, health.score) == ("open", 0.0)
 
 
+@pytest.mark.parametrize("cacheable", [True, False])
 async def test_one_deadline_holds_over_all_who_hang(
-    upstream: FakeUpstream, client: LocalClient
+    upstream: FakeUpstream, client: LocalClient, cacheable: bool
 ) -> None:
     async with make_bridge(client) as bridge:
         bridge.bind(
             "billing",
             provider="main/slow-60000",
             fallback=["spare/slow-60000", "spare/slow-60001"],
+            cacheable=cacheable,
         )
         started_s = monotonic()
         with pytest.raises(ExecutionTimeoutError, match="'main/slow-60000', 'spare/slow-60000'"):
@@ -159,6 +161,40 @@ async def test_what_could_cost_too_much_is_not_asked(
             await bridge.execute(make_decision("b"), WHO)
 
     assert upstream.calls == 0
+
+
+@pytest.mark.parametrize("cacheable", [True, False])
+async def test_closing_the_bridge_ends_calls(
+    upstream: FakeUpstream, client: LocalClient, cacheable: bool
+) -> None:
+    ledger = MemoryLedger(SystemClock())
+    bridge = make_bridge(client, ledger=ledger)
+    bridge.bind("billing", provider="main/slow-60000", cacheable=cacheable)
+    call = asyncio.create_task(bridge.execute(make_decision()))
+    assert await upstream.until(lambda it: it.calls == 1)
+    await bridge.aclose(grace_s=0.01)
+    with pytest.raises(BridgeClosedError):
+        await call
+
+    assert await upstream.until(lambda it: it.requests[0].outcome == "client_left")
+    assert ledger.totals().open_attempts == 0
+
+
+@pytest.mark.parametrize("cacheable", [True, False])
+async def test_a_caller_who_is_cancelled_ends_the_call(
+    upstream: FakeUpstream, client: LocalClient, cacheable: bool
+) -> None:
+    before = asyncio.all_tasks()
+    async with make_bridge(client) as bridge:
+        bridge.bind("billing", provider="main/slow-60000", cacheable=cacheable)
+        call = asyncio.create_task(bridge.execute(make_decision()))
+        assert await upstream.until(lambda it: it.calls == 1)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        assert await upstream.until(lambda it: it.requests[0].outcome == "client_left")
+
+    assert asyncio.all_tasks() == before
 
 
 async def test_a_price_that_nobody_knows_is_said(client: LocalClient) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from stratarouter_runtime.errors import DuplicateBindingError, UnknownProviderError
 from stratarouter_runtime.providers.bound_clients import BoundClients
+from stratarouter_runtime.providers.local import LocalClient
 from stratarouter_runtime.providers.registry import LLMClientRegistry
 from stratarouter_runtime.testing import EchoClient, ScriptedClient
 
@@ -80,6 +81,15 @@ def test_names_of_clients_that_went_are_used_again(clients: BoundClients) -> Non
     assert not clients.names
     clients.register("echo", EchoClient(), replace=False)
     assert list(clients.names) == ["echo"]
+
+
+def test_whole_clients_are_told_from_simple_ones(clients: BoundClients) -> None:
+    clients.register("local", LocalClient("http://127.0.0.1:1/v1"), replace=False)
+    clients.register("echo", EchoClient(), replace=False)
+
+    assert clients.are_whole(["local", "local/model"])
+    assert not clients.are_whole(["local", "echo"])
+    assert not clients.are_whole(["local", "nobody"])
 
 
 def test_judging_who_is_gone_is_harmless(clients: BoundClients) -> None:
