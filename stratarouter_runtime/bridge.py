@@ -10,8 +10,8 @@ from stratarouter_runtime.bridge_parts import BridgeParts
 from stratarouter_runtime.bridge_stream import ExecutionStream
 from stratarouter_runtime.config import RuntimeConfig
 from stratarouter_runtime.execution.deadline import Deadline
+from stratarouter_runtime.execution_request import make_request
 from stratarouter_runtime.factory import new_execution_id
-from stratarouter_runtime.planning import make_request
 from stratarouter_runtime.telemetry.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from stratarouter.types import RouteResult
     from stratarouter_runtime.cache.manager import CacheManager
-    from stratarouter_runtime.planning import ExecutionRequest
+    from stratarouter_runtime.execution_request import ExecutionRequest
     from stratarouter_runtime.policies.pricing import ModelPrice, PriceSource
     from stratarouter_runtime.protocols import (
         AttemptJournal,

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from stratarouter.types import RouteResult
     from stratarouter_runtime.execution.pool import BlockingPool
     from stratarouter_runtime.execution.supervision import Supervisor
-    from stratarouter_runtime.planning import ExecutionRequest
+    from stratarouter_runtime.execution_request import ExecutionRequest
     from stratarouter_runtime.protocols import CoreRouter
     from stratarouter_runtime.telemetry.events import EventBus
 

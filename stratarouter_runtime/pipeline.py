@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from stratarouter_runtime.execution.context_rules import ContextRules
     from stratarouter_runtime.execution.pool import BlockingPool
     from stratarouter_runtime.execution.supervision import Supervisor
+    from stratarouter_runtime.execution_request import ExecutionRequest
     from stratarouter_runtime.keeping import Keeper
-    from stratarouter_runtime.planning import ExecutionPlan, ExecutionRequest, Planner
+    from stratarouter_runtime.planning import ExecutionPlan, Planner
     from stratarouter_runtime.protocols import Clock
     from stratarouter_runtime.reporting import Reporter
     from stratarouter_runtime.stream_events import ExecutionEvent, StreamEvent

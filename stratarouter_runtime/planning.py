@@ -2,59 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from stratarouter.errors import InvalidInputError
-from stratarouter.types import RouteResult
 from stratarouter_runtime.conversation import CompletionRequest, Message
-from stratarouter_runtime.errors import InvalidContextError, UncacheableValueError
+from stratarouter_runtime.errors import UncacheableValueError
 from stratarouter_runtime.execution.deadline import Deadline
 from stratarouter_runtime.execution.handlers import Handler
 from stratarouter_runtime.policies.fingerprint import FingerprintPrefix
 from stratarouter_runtime.policies.templates import QUERY_FIELD, field_text
-from stratarouter_runtime.types import Partition
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from decimal import Decimal
 
+    from stratarouter.types import RouteResult
     from stratarouter_runtime.config import RuntimeConfig
     from stratarouter_runtime.execution.bindings import Binding, BindingTable, ProviderTarget
+    from stratarouter_runtime.execution_request import ExecutionRequest
     from stratarouter_runtime.policies.targets import Target
     from stratarouter_runtime.providers.bound_clients import BoundClients
-    from stratarouter_runtime.types import CacheScope
+    from stratarouter_runtime.types import CacheScope, Partition
 
-__all__ = ["ExecutionPlan", "ExecutionRequest", "Planner", "ProviderCall", "make_request"]
+__all__ = ["ExecutionPlan", "Planner", "ProviderCall"]
 
 _Basis: TypeAlias = tuple[tuple[int, ...], str | None]
 # What the partition stands for, so that it need not be part of a fingerprint as well.
 _IDENTITIES = frozenset({"tenant_id", "org_id", "user_id"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExecutionRequest:
-    """What a caller asked for, checked."""
-
-    execution_id: str
-    """Unique name of the execution."""
-    query: str
-    """The query."""
-    context: Mapping[str, Any]
-    """The context as it was given."""
-    partition: Partition
-    """Whose execution it is."""
-    decision: RouteResult | None
-    """The decision, if it was taken before."""
-    embedding: Any
-    """Embedding of the query, if the caller has it."""
-    started_s: float
-    """When it began."""
-    deadline: Deadline
-    """When it ends at the latest."""
-    added: Mapping[str, Any] = field(default_factory=dict)
-    """Fields of the context that the route's enrichment added; they are in `context` as well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,79 +78,6 @@ class ExecutionPlan:
             return call.what
         names = ", ".join(repr(str(name)) for name in (call.provider, *call.fallback))
         return f"providers {names}" if call.fallback else f"provider {names}"
-
-
-def make_request(
-    subject: RouteResult | str | None,
-    context: Mapping[str, Any] | None,
-    *,
-    query: str | None,
-    decision: RouteResult | None,
-    embedding: Any,
-    execution_id: str,
-    started_s: float,
-    deadline: Deadline,
-) -> ExecutionRequest:
-    """Check what `execute` was given.
-
-    Parameters
-    ----------
-    subject : RouteResult or str, optional
-        A decision or a query, by position.
-    context : mapping, optional
-        The context.
-    query : str, optional
-        The query, by name; wins over the decision's own.
-    decision : RouteResult, optional
-        The decision, by name.
-    embedding : array_like, shape (d,), optional
-        Embedding of the query.
-    execution_id : str
-        Unique name of the execution.
-    started_s : float
-        When it began.
-    deadline : Deadline
-        When it ends at the latest.
-
-    Returns
-    -------
-    ExecutionRequest
-        The request.
-
-    Raises
-    ------
-    InvalidInputError
-        If there is no query, or a thing is given twice.
-    InvalidContextError
-        If the context is no mapping with str keys, or its identities are unusable.
-    """
-    if isinstance(subject, RouteResult):
-        decision = _only("decision", subject, decision)
-    elif isinstance(subject, str):
-        query = _only("query", subject, query)
-    elif subject is not None:
-        raise InvalidInputError(
-            f"execute takes a RouteResult or a query text, got a {type(subject).__name__}"
-        )
-    if decision is not None and not isinstance(decision, RouteResult):
-        raise InvalidInputError(f"decision must be a RouteResult, got a {type(decision).__name__}")
-    text: object = query if query is not None or decision is None else decision.query
-    if not isinstance(text, str) or not text.strip():
-        raise InvalidInputError(
-            "there is no query text to execute; pass query=..., "
-            "or a decision that was made by router.route(query, ...)"
-        )
-    checked = _checked_context(context)
-    return ExecutionRequest(
-        execution_id=execution_id,
-        query=text,
-        context=checked,
-        partition=Partition.from_context(checked),
-        decision=decision,
-        embedding=embedding,
-        started_s=started_s,
-        deadline=deadline,
-    )
 
 
 class Planner:
@@ -357,25 +258,6 @@ class Planner:
         if route_id is not None and route_id in self._bindings:
             self._prefixes[route_id] = (binding, basis, prefix)
         return prefix
-
-
-def _only(name: str, by_position: Any, by_name: Any) -> Any:
-    if by_name is not None and by_name is not by_position and by_name != by_position:
-        raise InvalidInputError(f"{name} is given twice, by position and by name; pass it once")
-    return by_position
-
-
-def _checked_context(context: object) -> Mapping[str, Any]:
-    if context is None:
-        return {}
-    if not isinstance(context, Mapping):
-        raise InvalidContextError(
-            f"context must be a mapping such as {{'user_id': ...}}, got a {type(context).__name__}"
-        )
-    for key in context:
-        if not isinstance(key, str):
-            raise InvalidContextError(f"the keys of a context are strings, got {key!r}")
-    return context
 
 
 def _unnamed(request: ExecutionRequest, scope: CacheScope) -> Iterator[tuple[str, Any]]:

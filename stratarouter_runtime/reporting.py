@@ -13,8 +13,9 @@ from stratarouter_runtime.types import ExecutionRecord, ExecutionResult
 
 if TYPE_CHECKING:
     from stratarouter.types import RouteResult
+    from stratarouter_runtime.execution_request import ExecutionRequest
     from stratarouter_runtime.feedback import FeedbackBook
-    from stratarouter_runtime.planning import ExecutionPlan, ExecutionRequest
+    from stratarouter_runtime.planning import ExecutionPlan
     from stratarouter_runtime.protocols import Clock
     from stratarouter_runtime.telemetry.events import EventBus
 

@@ -13,13 +13,8 @@ from stratarouter_runtime.errors import InvalidContextError
 from stratarouter_runtime.execution.binding_options import make_binding
 from stratarouter_runtime.execution.bindings import BindingTable
 from stratarouter_runtime.execution.deadline import Deadline
-from stratarouter_runtime.planning import (
-    ExecutionPlan,
-    ExecutionRequest,
-    Planner,
-    ProviderCall,
-    make_request,
-)
+from stratarouter_runtime.execution_request import ExecutionRequest, make_request
+from stratarouter_runtime.planning import ExecutionPlan, Planner, ProviderCall
 from stratarouter_runtime.providers.bound_clients import BoundClients
 from stratarouter_runtime.providers.registry import LLMClientRegistry
 from stratarouter_runtime.testing import EchoClient, EchoHandler, make_decision
