@@ -31,7 +31,7 @@ _INPUT_USD, _OUTPUT_USD = Decimal("0.15"), Decimal("0.60")
 _PRICE = {"input_usd": str(_INPUT_USD), "output_usd": str(_OUTPUT_USD)}
 _LIMIT_USD = Decimal("0.01")
 _MILLION = 1_000_000
-_DEADLINE_S = 0.6
+_DEADLINE_S = 1.0
 _WHO = {"user_id": "ann", "org_id": "acme", "user_name": "Ann"}
 
 # Route, example, and who answers it: model names of the upstream say what goes wrong.

@@ -18,7 +18,7 @@ from stratarouter_runtime.stream_events import (
     StreamStart,
     TextDelta,
 )
-from stratarouter_runtime.testing import FixedRouter, ManualClock, make_decision
+from stratarouter_runtime.testing import ManualClock, make_decision
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -115,15 +115,21 @@ class Dripping:
 
 
 async def test_cancelling_a_stream_at_every_step_leaves_nothing_behind() -> None:
+    async def add_nothing(query: str) -> dict[str, Any]:
+        await asyncio.sleep(0)
+        return {}
+
     before = asyncio.all_tasks()
+    decision = make_decision("r", "q")
     finished = 0
     for step in range(60):
         client, ledger = Dripping(), MemoryLedger(ManualClock())
-        async with CoreRuntimeBridge(FixedRouter("r"), ledger=ledger) as bridge:
-            bridge.bind("r", client=client, enrich=lambda query: {"n": 1})
+        async with CoreRuntimeBridge(ledger=ledger) as bridge:
+            # Nothing of it runs in a thread, so steps are the same every time.
+            bridge.bind("r", client=client, enrich=add_nothing)
 
             async def reader(bridge: CoreRuntimeBridge = bridge) -> int:
-                return len([event async for event in bridge.stream("q")])
+                return len([event async for event in bridge.stream(decision)])
 
             task = asyncio.create_task(reader())
             for _ in range(step):
@@ -135,7 +141,7 @@ async def test_cancelling_a_stream_at_every_step_leaves_nothing_behind() -> None
             assert client.opened == client.closed
             assert ledger.totals().open_attempts == 0
             assert ledger.totals().reserved_usd == 0
-            events = [event async for event in bridge.stream("q")]
+            events = [event async for event in bridge.stream(decision)]
             assert isinstance(events[-1], ExecutionFinished)
             assert events[-1].result.response == "abc"
 

@@ -135,7 +135,7 @@ async def test_one_deadline_holds_over_all_who_hang(
         elapsed_s = monotonic() - started_s
         assert await upstream.until(lambda it: it.open_connections == 0)
 
-    assert 0.59 <= elapsed_s <= 0.8
+    assert 0.59 <= elapsed_s <= 1.0
     assert upstream.calls == 3
 
 
