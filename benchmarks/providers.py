@@ -1,4 +1,4 @@
-"""What a call to a model costs beside the model: registry, engine and clients, and their peers.
+"""What a call to a model costs beside the model: bridge, registry and clients, and their peers.
 
     python benchmarks/providers.py [--peers] [--calls 2000] [--seconds 4] [--growth 100000]
 
@@ -34,11 +34,14 @@ _HERE = (
     "registry over OpenAIClient",
     "LocalClient",
     "registry over LocalClient",
+    "bridge over LocalClient",
 )
 _PAIRS = (
     ("openai", "registry over OpenAIClient"),
     ("LocalClient", "registry over LocalClient"),
     ("aiohttp", "registry over LocalClient"),
+    ("openai", "bridge over OpenAIClient"),
+    ("LocalClient", "bridge over LocalClient"),
 )
 _PEERS = (
     Contestant(

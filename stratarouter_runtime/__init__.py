@@ -17,9 +17,16 @@ if TYPE_CHECKING:
         LedgerFullError,
     )
     from stratarouter_runtime.bridge import CoreRuntimeBridge
+    from stratarouter_runtime.bridge_stream import ExecutionStream
     from stratarouter_runtime.cache.manager import CacheManager
     from stratarouter_runtime.cache.memory import MemoryBackend
     from stratarouter_runtime.config import RuntimeConfig
+    from stratarouter_runtime.context_errors import (
+        ContextSchemaError,
+        EnrichmentError,
+        TemplateFieldError,
+        UnknownExecutionError,
+    )
     from stratarouter_runtime.conversation import (
         Completion,
         CompletionRequest,
@@ -84,6 +91,8 @@ if TYPE_CHECKING:
     from stratarouter_runtime.providers.scripted import EchoClient, ScriptedClient
     from stratarouter_runtime.providers.target_health import TargetHealth
     from stratarouter_runtime.stream_events import (
+        ExecutionFinished,
+        ExecutionStarted,
         Finish,
         StreamError,
         StreamStart,
@@ -127,6 +136,7 @@ __all__ = [
     "CompletionRequest",
     "ConnectionFailedError",
     "ContentPolicyError",
+    "ContextSchemaError",
     "ContextWindowExceededError",
     "CoreRuntimeBridge",
     "CostCapExceededError",
@@ -135,10 +145,14 @@ __all__ = [
     "EmbeddingAnswer",
     "EmbeddingRequest",
     "EngineRules",
+    "EnrichmentError",
     "Event",
     "ExecutionEngine",
+    "ExecutionFinished",
     "ExecutionRecord",
     "ExecutionResult",
+    "ExecutionStarted",
+    "ExecutionStream",
     "ExecutionTimeoutError",
     "FallbackChains",
     "FeatureNotBuiltWarning",
@@ -180,6 +194,7 @@ __all__ = [
     "StreamWarning",
     "Target",
     "TargetHealth",
+    "TemplateFieldError",
     "TextDelta",
     "TextPart",
     "ToolCall",
@@ -188,6 +203,7 @@ __all__ = [
     "ToolSpec",
     "UnboundRouteError",
     "UncacheableValueError",
+    "UnknownExecutionError",
     "UnknownProviderError",
     "UnsupportedOperationError",
     "Usage",
@@ -203,9 +219,14 @@ _HOMES = {
     "CostCapExceededError": "accounting_errors",
     "LedgerFullError": "accounting_errors",
     "CoreRuntimeBridge": "bridge",
+    "ExecutionStream": "bridge_stream",
     "CacheManager": "cache.manager",
     "MemoryBackend": "cache.memory",
     "RuntimeConfig": "config",
+    "ContextSchemaError": "context_errors",
+    "EnrichmentError": "context_errors",
+    "TemplateFieldError": "context_errors",
+    "UnknownExecutionError": "context_errors",
     "Completion": "conversation",
     "CompletionRequest": "conversation",
     "ImagePart": "conversation",
@@ -270,6 +291,8 @@ _HOMES = {
     "EchoClient": "providers.scripted",
     "ScriptedClient": "providers.scripted",
     "TargetHealth": "providers.target_health",
+    "ExecutionFinished": "stream_events",
+    "ExecutionStarted": "stream_events",
     "Finish": "stream_events",
     "StreamError": "stream_events",
     "StreamStart": "stream_events",

@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
-from stratarouter.errors import ConfigurationError, InvalidInputError, RouteNotFoundError
-from stratarouter.types import Route
+from stratarouter.errors import ConfigurationError, InvalidInputError
+from stratarouter_runtime.bridge_face import BridgeFace
+from stratarouter_runtime.bridge_parts import BridgeParts
+from stratarouter_runtime.bridge_stream import ExecutionStream
 from stratarouter_runtime.config import RuntimeConfig
-from stratarouter_runtime.execution.bindings import (
-    BindingTable,
-    TargetOptions,
-    make_binding,
-    require_client,
-)
 from stratarouter_runtime.execution.deadline import Deadline
-from stratarouter_runtime.execution.lifecycle import Lifecycle
-from stratarouter_runtime.execution.supervision import Supervisor
-from stratarouter_runtime.factory import (
-    announce,
-    make_bus,
-    make_cache,
-    make_pool,
-    new_execution_id,
-)
-from stratarouter_runtime.pipeline import Pipeline
-from stratarouter_runtime.planning import Planner, make_request
+from stratarouter_runtime.execution_request import make_request
+from stratarouter_runtime.factory import new_execution_id
 from stratarouter_runtime.telemetry.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -33,7 +20,15 @@ if TYPE_CHECKING:
 
     from stratarouter.types import RouteResult
     from stratarouter_runtime.cache.manager import CacheManager
-    from stratarouter_runtime.protocols import Clock, CoreRouter, EventSink, LLMClient
+    from stratarouter_runtime.execution_request import ExecutionRequest
+    from stratarouter_runtime.policies.pricing import ModelPrice, PriceSource
+    from stratarouter_runtime.protocols import (
+        AttemptJournal,
+        Clock,
+        CoreRouter,
+        EventSink,
+    )
+    from stratarouter_runtime.providers.registry import LLMClientRegistry
     from stratarouter_runtime.types import ExecutionResult
 
 __all__ = ["CoreRuntimeBridge"]
@@ -41,7 +36,7 @@ __all__ = ["CoreRuntimeBridge"]
 T = TypeVar("T")
 
 
-class CoreRuntimeBridge:
+class CoreRuntimeBridge(BridgeFace):
     """Carries routing decisions out.
 
     Each route is bound to a handler or a provider; `execute` takes a decision, or a query that the
@@ -61,6 +56,14 @@ class CoreRuntimeBridge:
         Provider that answers unbound routes, and queries without a route; also a setting.
     cache : CacheManager, optional
         Cache to use instead of the one that the settings describe.
+    registry : LLMClientRegistry, optional
+        Who asks providers, with aliases, a strategy and an engine of your own; None makes one by
+        the settings. It stays the caller's to close.
+    ledger : AttemptJournal, optional
+        Where attempts are written down, such as `MemoryLedger` with budgets; None keeps accounts
+        without budgets in memory.
+    prices : PriceSource or mapping, optional
+        What calls cost, as `PriceTable` reads it; without prices costs are None.
     events : iterable of EventSink
         Receivers of telemetry.
     clock : Clock, optional
@@ -71,7 +74,7 @@ class CoreRuntimeBridge:
     Raises
     ------
     ConfigurationError
-        If two names of one thing are given and differ.
+        If two names of one thing are given and differ, or a registry and what it has already.
 
     Examples
     --------
@@ -94,6 +97,9 @@ class CoreRuntimeBridge:
         runtime_config: RuntimeConfig | None = None,
         default_provider: str | None = None,
         cache: CacheManager | None = None,
+        registry: LLMClientRegistry | None = None,
+        ledger: AttemptJournal | None = None,
+        prices: PriceSource | Mapping[str, ModelPrice | Mapping[str, Any]] | None = None,
         events: Iterable[EventSink] = (),
         clock: Clock | None = None,
         new_id: Callable[[], str] | None = None,
@@ -101,154 +107,22 @@ class CoreRuntimeBridge:
         first = config if isinstance(config, RuntimeConfig) else None
         if config is not None and first is None:
             core_router = _one("core_router", _router(config), core_router)
-        self._config = _one("runtime_config", first, runtime_config) or RuntimeConfig()
-        self._router = core_router if core_router is None else _router(core_router)
+        settings = _one("runtime_config", first, runtime_config) or RuntimeConfig()
+        router = core_router if core_router is None else _router(core_router)
         self._clock = SystemClock() if clock is None else clock
         self._new_id = new_execution_id if new_id is None else new_id
-        stand_in = _one("default_provider", default_provider, self._config.default_provider)
-        self._bindings = BindingTable(stand_in)
-        self._pool = make_pool(self._config)
-        self._supervisor = Supervisor(self._clock)
-        if cache is None:
-            cache = make_cache(self._config, self._clock, self._pool)
-        self._cache = cache if self._config.cache_enabled else None
-        self._pipeline = Pipeline(
-            router=self._router,
-            planner=Planner(self._config, self._bindings),
-            bindings=self._bindings,
-            cache=self._cache,
-            door=self._pool,
-            supervisor=self._supervisor,
-            bus=make_bus(self._config, events, self._clock),
+        parts = BridgeParts(
+            settings,
+            router=router,
+            default_provider=_one("default_provider", default_provider, settings.default_provider),
+            cache=cache,
+            registry=registry,
+            ledger=ledger,
+            prices=prices,
+            events=events,
             clock=self._clock,
         )
-        self._lifecycle = Lifecycle(lambda: announce(self._config))
-
-    @property
-    def config(self) -> RuntimeConfig:
-        """The settings."""
-        return self._config
-
-    @property
-    def core_router(self) -> CoreRouter | None:
-        """The router, if there is one."""
-        return self._router
-
-    @property
-    def cache(self) -> CacheManager | None:
-        """The cache; None if it is switched off."""
-        return self._cache
-
-    @property
-    def bound_routes(self) -> tuple[str, ...]:
-        """Routes that have a target of their own."""
-        return self._bindings.routes
-
-    @property
-    def providers(self) -> tuple[str, ...]:
-        """Providers that have a client."""
-        return self._bindings.providers
-
-    @property
-    def closed(self) -> bool:
-        """Whether `aclose` was called."""
-        return self._lifecycle.closed
-
-    def bind(
-        self,
-        route: str | Route,
-        handler: Callable[..., Any] | None = None,
-        *,
-        replace: bool = False,
-        **target: Unpack[TargetOptions],
-    ) -> None:
-        """Say what answers a route.
-
-        Handlers have side effects that only their author knows: they are called once per
-        execution, and their answers are neither kept nor shared, unless `cacheable` is given.
-        Providers' answers are kept unless ``cacheable=False``.
-
-        Parameters
-        ----------
-        route : str or Route
-            The route.
-        handler : callable, optional
-            Called with (query, context), or with (query) if it takes no more. A coroutine function
-            runs in the event loop, any other one in a thread.
-        replace : bool
-            Whether an earlier target may be replaced.
-        **target : TargetOptions
-            ``provider`` or ``client`` instead of a handler, with ``model``, ``system``, ``params``;
-            and ``cacheable``, ``idempotent``, ``cache_scope`` for both.
-
-        Raises
-        ------
-        RouteNotFoundError
-            If the router has no such route.
-        DuplicateBindingError
-            If the route is bound and `replace` is not given.
-        InvalidInputError
-            If there is no target, or two, or the handler cannot be called like that.
-        """
-        route_id = route.id if isinstance(route, Route) else _name("a route id", route)
-        if self._router is not None:
-            known = [entry.id for entry in self._router.routes]
-            if route_id not in known:
-                raise RouteNotFoundError(route_id, known)
-        generation = self._bindings.generation(route_id)
-        binding = make_binding(route_id, handler, generation, **target)
-        self._bindings.add(route_id, binding, replace=replace)
-
-    def bind_fallback(
-        self,
-        handler: Callable[..., Any] | None = None,
-        *,
-        replace: bool = False,
-        **target: Unpack[TargetOptions],
-    ) -> None:
-        """Say what answers queries that no route was found for.
-
-        Parameters
-        ----------
-        handler : callable, optional
-            As in `bind`.
-        replace : bool
-            Whether an earlier target may be replaced.
-        **target : TargetOptions
-            As in `bind`.
-
-        Raises
-        ------
-        DuplicateBindingError
-            If there is a fallback and `replace` is not given.
-        InvalidInputError
-            If there is no target, or two, or the handler cannot be called like that.
-        """
-        generation = self._bindings.generation(None)
-        binding = make_binding(None, handler, generation, **target)
-        self._bindings.add(None, binding, replace=replace)
-
-    def register_client(self, name: str, client: LLMClient, *, replace: bool = False) -> None:
-        """Register the client of a provider; closing it stays the caller's business.
-
-        Parameters
-        ----------
-        name : str
-            Name of the provider.
-        client : LLMClient
-            Its client.
-        replace : bool
-            Whether an earlier client may be replaced.
-
-        Raises
-        ------
-        DuplicateBindingError
-            If the name is taken and `replace` is not given.
-        InvalidInputError
-            If it is no client, or the name is blank.
-        """
-        require_client(client)
-        self._bindings.register(_name("the name of a provider", name), client, replace=replace)
+        super().__init__(settings, router, parts)
 
     async def execute(
         self,
@@ -300,10 +174,22 @@ class CoreRuntimeBridge:
             If the settings ask for a protection that is not built.
         UnboundRouteError
             If nothing is bound to the route and nobody stands in.
+        ContextSchemaError
+            If the context does not fit the ``context_schema`` of the route.
+        TemplateFieldError
+            If a prompt of the route uses a field that the context does not have.
+        EnrichmentError
+            If the ``enrich`` function of the route failed.
         HandlerError
             If the handler raised.
         ProviderError
-            If the provider's client raised.
+            If the provider failed, for the last time, and there is no fallback.
+        AllTargetsFailedError
+            If provider and fallbacks failed.
+        CostCapExceededError
+            If a call could cost more than ``max_cost_usd``.
+        BudgetExceededError
+            If a budget of the ledger has no room.
         ExecutionTimeoutError
             If the time limit passed.
         SaturatedError
@@ -311,23 +197,79 @@ class CoreRuntimeBridge:
         BridgeClosedError
             If the bridge is closed.
         """
-        self._lifecycle.enter()
+        self._parts.lifecycle.enter()
         try:
-            started_s = self._clock.now_s()
-            limit_s = self._config.execution_timeout if timeout_s is None else timeout_s
-            request = make_request(
+            request = self._request(
                 decision_or_query,
                 context,
                 query=query,
-                decision=decision,
                 embedding=embedding,
-                execution_id=self._new_id(),
-                started_s=started_s,
-                deadline=Deadline.after(limit_s, started_s),
+                decision=decision,
+                timeout_s=timeout_s,
             )
-            return await self._pipeline.execute(request)
+            return await self._parts.pipeline.execute(request)
         finally:
-            self._lifecycle.leave()
+            self._parts.lifecycle.leave()
+
+    def stream(
+        self,
+        decision_or_query: RouteResult | str | None = None,
+        context: Mapping[str, Any] | None = None,
+        *,
+        query: str | None = None,
+        embedding: Any = None,
+        decision: RouteResult | None = None,
+        timeout_s: float | None = None,
+    ) -> ExecutionStream:
+        """Carry out a decision or a query, and hand over the answer as it comes.
+
+        Other targets are asked as long as no piece was handed over, and never after. A kept answer,
+        and what a handler returns, is one piece. An answer is kept once it is complete; calls that
+        are under way are not shared among streams. The time runs from here.
+
+        Parameters
+        ----------
+        decision_or_query : RouteResult or str, optional
+            As in `execute`.
+        context : mapping, optional
+            As in `execute`.
+        query : str, optional
+            As in `execute`.
+        embedding : array_like, shape (d,), optional
+            As in `execute`.
+        decision : RouteResult, optional
+            As in `execute`.
+        timeout_s : float, seconds, > 0, optional
+            As in `execute`.
+
+        Returns
+        -------
+        ExecutionStream
+            The events: `ExecutionStarted`, pieces of text and of tool calls, usage, and at last
+            `ExecutionFinished` with the result. Reading it raises what `execute` raises, and
+            `StreamInterruptedError` if the answer breaks off. Closing it ends the upstream call.
+
+        Raises
+        ------
+        InvalidInputError
+            If there is no query, or a thing is given twice.
+        InvalidContextError
+            If the context is no mapping with str keys, or its identities are unusable.
+        """
+        request = self._request(
+            decision_or_query,
+            context,
+            query=query,
+            embedding=embedding,
+            decision=decision,
+            timeout_s=timeout_s,
+        )
+        parts = self._parts
+        stream = ExecutionStream(
+            request.execution_id, parts.lifecycle.guarded(parts.pipeline.stream(request))
+        )
+        parts.streams.add(stream)
+        return stream
 
     async def aclose(self, *, grace_s: float | None = None) -> None:
         """Take no more executions, wait for those under way, and end.
@@ -339,16 +281,11 @@ class CoreRuntimeBridge:
             ``server_shutdown_timeout_seconds``.
         """
         default_s = self._config.server_shutdown_timeout_seconds
-        try:
-            await self._lifecycle.close(default_s if grace_s is None else grace_s)
-        finally:
-            self._pipeline.close()
-            self._supervisor.close()
-            self._pool.close()
+        await self._parts.aclose(default_s if grace_s is None else grace_s)
 
     async def __aenter__(self) -> Self:
-        self._lifecycle.enter()
-        self._lifecycle.leave()
+        self._parts.lifecycle.enter()
+        self._parts.lifecycle.leave()
         return self
 
     async def __aexit__(
@@ -358,6 +295,29 @@ class CoreRuntimeBridge:
         traceback: TracebackType | None,
     ) -> None:
         await self.aclose()
+
+    def _request(
+        self,
+        subject: RouteResult | str | None,
+        context: Mapping[str, Any] | None,
+        *,
+        query: str | None,
+        embedding: Any,
+        decision: RouteResult | None,
+        timeout_s: float | None,
+    ) -> ExecutionRequest:
+        started_s = self._clock.now_s()
+        limit_s = self._config.execution_timeout if timeout_s is None else timeout_s
+        return make_request(
+            subject,
+            context,
+            query=query,
+            decision=decision,
+            embedding=embedding,
+            execution_id=self._new_id(),
+            started_s=started_s,
+            deadline=Deadline.after(limit_s, started_s),
+        )
 
 
 def _one(name: str, first: T | None, second: T | None) -> T | None:
@@ -372,9 +332,3 @@ def _router(value: object) -> CoreRouter:
             f"expected a RuntimeConfig, or a router with a route() method, got {value!r}"
         )
     return cast("CoreRouter", value)
-
-
-def _name(what: str, value: object) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise InvalidInputError(f"{what} must be a non-empty string, got {value!r}")
-    return value

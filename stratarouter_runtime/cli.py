@@ -96,6 +96,12 @@ def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "the confidence on one half, reports on the other, and carries messages out. Needs no "
         "network and writes nothing. Exit code 1 if a promised figure is missed.",
     )
+    demo.add_argument(
+        "--llm",
+        action="store_true",
+        help="show calls of models that fail instead, with repetitions, fallbacks, streams and "
+        "costs; the models are made up, on this machine (needs the extra 'local')",
+    )
     demo.add_argument("--json", action="store_true", help="print the report as JSON")
     demo.set_defaults(run=run_demo)
 

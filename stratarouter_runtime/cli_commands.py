@@ -112,6 +112,8 @@ def run_demo(arguments: argparse.Namespace, terminal: Terminal) -> int:
     int
         Exit code 0, or 1 if a figure misses what the demo promises.
     """
+    if arguments.llm:
+        return _run_models(arguments, terminal)
     from stratarouter_runtime.demo.app import run
     from stratarouter_runtime.demo.report import tables, transcript
 
@@ -123,6 +125,19 @@ def run_demo(arguments: argparse.Namespace, terminal: Terminal) -> int:
             terminal.table(title, header, rows)
             terminal.write()
         terminal.write(transcript(report))
+    return 0 if report.holds else 1
+
+
+def _run_models(arguments: argparse.Namespace, terminal: Terminal) -> int:
+    from stratarouter_runtime.demo.models import run_models, scene_table, story
+
+    report = run_models()
+    if arguments.json:
+        terminal.write(json.dumps(report.to_dict()))
+    else:
+        terminal.table(*scene_table(report))
+        terminal.write()
+        terminal.write(story(report))
     return 0 if report.holds else 1
 
 

@@ -163,19 +163,21 @@ class ExecutionSettings:
     execution_timeout: float = setting(60.0, above=0, aliases=("execution_timeout_seconds",))
     """Time limit of a whole execution, queueing included, seconds, > 0."""
     max_retries: int = setting(3, low=0, aliases=("execution_max_retries",))
-    """Repetitions after a provider's first failed attempt; handlers are never repeated."""
+    """Repetitions after a target's first failed attempt; of handlers only idempotent ones."""
     retry_delay_ms: float = setting(100.0, low=0, aliases=("execution_retry_delay_ms",))
-    """Pause before the first repetition, milliseconds."""
+    """Bound of the random pause before the first repetition, milliseconds; doubles with each."""
     circuit_breaker_threshold: int = setting(
         5, low=1, aliases=("execution_circuit_breaker_threshold",)
     )
-    """Failures in a row after which a provider is left alone for a while."""
+    """Failures in a row after which a model of a provider is left alone for a while."""
     handler_threads: int = setting(16, low=1, high=1024)
     """Most threads for blocking handlers and encoders."""
     handler_queue: int = setting(256, low=0, high=1_000_000)
     """Most blocking calls that wait for a thread; beyond it `SaturatedError` is raised."""
     default_provider: str | None = setting(None, of=str)
     """Provider that answers unbound routes, and queries without a route."""
+    feedback_max_executions: int = setting(10_000, low=0, high=10_000_000)
+    """Executions, and labelled queries, that are remembered for feedback; 0 remembers none."""
 
 
 @dataclass(frozen=True, kw_only=True)

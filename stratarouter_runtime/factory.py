@@ -9,18 +9,30 @@ from typing import TYPE_CHECKING
 from stratarouter_runtime.cache.manager import CacheManager
 from stratarouter_runtime.cache.memory import MemoryBackend
 from stratarouter_runtime.errors import FeatureNotBuiltWarning, FeatureUnavailableError
+from stratarouter_runtime.execution.engine import ExecutionEngine
 from stratarouter_runtime.execution.pool import BlockingPool
+from stratarouter_runtime.ledger.memory import MemoryLedger
 from stratarouter_runtime.policies.availability import missing_features, missing_protections
+from stratarouter_runtime.providers.registry import LLMClientRegistry
 from stratarouter_runtime.telemetry.events import EventBus
 from stratarouter_runtime.telemetry.logs import LogSink
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+    from typing import Any
 
     from stratarouter_runtime.config import RuntimeConfig
-    from stratarouter_runtime.protocols import BlockingDoor, Clock, EventSink
+    from stratarouter_runtime.policies.pricing import ModelPrice, PriceSource
+    from stratarouter_runtime.protocols import AttemptJournal, BlockingDoor, Clock, EventSink
 
-__all__ = ["announce", "make_bus", "make_cache", "make_pool", "new_execution_id"]
+__all__ = [
+    "announce",
+    "make_bus",
+    "make_cache",
+    "make_pool",
+    "make_registry",
+    "new_execution_id",
+]
 
 
 def new_execution_id() -> str:
@@ -78,6 +90,45 @@ def make_cache(config: RuntimeConfig, clock: Clock, door: BlockingDoor) -> Cache
         clock=clock,
     )
     return CacheManager(backend, ttl=config.cache_ttl, door=door)
+
+
+def make_registry(
+    config: RuntimeConfig,
+    ledger: AttemptJournal | None,
+    prices: PriceSource | Mapping[str, ModelPrice | Mapping[str, Any]] | None,
+    events: Iterable[EventSink],
+    clock: Clock,
+) -> LLMClientRegistry:
+    """Return a registry whose engine keeps to the settings.
+
+    Parameters
+    ----------
+    config : RuntimeConfig
+        The settings.
+    ledger : AttemptJournal, optional
+        Where attempts are written down; None keeps accounts in memory.
+    prices : PriceSource or mapping, optional
+        What calls cost.
+    events : iterable of EventSink
+        The caller's sinks.
+    clock : Clock
+        Where the time comes from.
+
+    Returns
+    -------
+    LLMClientRegistry
+        The registry; it has no clients yet.
+    """
+    engine = ExecutionEngine(
+        timeout=config.execution_timeout,
+        max_retries=config.max_retries,
+        retry_delay_ms=config.retry_delay_ms,
+        circuit_breaker_threshold=config.circuit_breaker_threshold,
+        journal=MemoryLedger(clock) if ledger is None else ledger,
+        events=events,
+        clock=clock,
+    )
+    return LLMClientRegistry(engine, prices=prices)
 
 
 def make_bus(config: RuntimeConfig, events: Iterable[EventSink], clock: Clock) -> EventBus:

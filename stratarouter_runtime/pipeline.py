@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import suppress
+from contextlib import aclosing
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from stratarouter.errors import ConfigurationError, EncoderRequiredError, StrataError
-from stratarouter_runtime.cache.flight import SingleFlight
-from stratarouter_runtime.errors import CacheBackendError, UncacheableValueError
 from stratarouter_runtime.execution.answers import Answer
-from stratarouter_runtime.execution.embedding import embed_query
-from stratarouter_runtime.planning import ProviderCall
-from stratarouter_runtime.providers.base import complete
-from stratarouter_runtime.types import ExecutionRecord, ExecutionResult
+from stratarouter_runtime.stream_events import (
+    ExecutionFinished,
+    ExecutionStarted,
+    Finish,
+    StreamStart,
+    TextDelta,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from stratarouter.types import RouteResult
-    from stratarouter_runtime.cache.manager import CacheManager
-    from stratarouter_runtime.execution.bindings import BindingTable
+    from stratarouter_runtime.calling import Caller
+    from stratarouter_runtime.deciding import Decider
+    from stratarouter_runtime.execution.context_rules import ContextRules
     from stratarouter_runtime.execution.pool import BlockingPool
     from stratarouter_runtime.execution.supervision import Supervisor
-    from stratarouter_runtime.planning import ExecutionPlan, ExecutionRequest, Planner
-    from stratarouter_runtime.protocols import Clock, CoreRouter
-    from stratarouter_runtime.telemetry.events import EventBus
+    from stratarouter_runtime.execution_request import ExecutionRequest
+    from stratarouter_runtime.keeping import Keeper
+    from stratarouter_runtime.planning import ExecutionPlan, Planner
+    from stratarouter_runtime.protocols import Clock
+    from stratarouter_runtime.reporting import Reporter
+    from stratarouter_runtime.stream_events import ExecutionEvent, StreamEvent
+    from stratarouter_runtime.types import ExecutionResult
 
 __all__ = ["Pipeline"]
 
@@ -32,25 +38,36 @@ __all__ = ["Pipeline"]
 _NOBODY = Answer(response=None)
 
 
+class _Progress:
+    """How far a request has come, for the report about its end."""
+
+    __slots__ = ("decision", "plan", "request")
+
+    def __init__(self, request: ExecutionRequest) -> None:
+        self.request = request
+        self.decision: RouteResult | None = None
+        self.plan: ExecutionPlan | None = None
+
+
 class Pipeline:
     """Carries requests out.
 
     Parameters
     ----------
-    router : CoreRouter, optional
+    decider : Decider
         Who decides about requests without a decision.
     planner : Planner
         Who turns decisions into plans.
-    bindings : BindingTable
-        Where clients are looked up.
-    cache : CacheManager, optional
-        Where answers are kept; None keeps none.
+    caller : Caller
+        Who gets new answers.
+    keeper : Keeper
+        Who finds and keeps answers.
+    reporter : Reporter
+        Who writes down how it ended.
     door : BlockingPool
-        Where blocking work runs.
+        Where blocking enrichment runs.
     supervisor : Supervisor
         Who awaits foreign coroutines.
-    bus : EventBus
-        Where telemetry goes.
     clock : Clock
         Where the time comes from.
     """
@@ -58,25 +75,23 @@ class Pipeline:
     def __init__(
         self,
         *,
-        router: CoreRouter | None,
+        decider: Decider,
         planner: Planner,
-        bindings: BindingTable,
-        cache: CacheManager | None,
+        caller: Caller,
+        keeper: Keeper,
+        reporter: Reporter,
         door: BlockingPool,
         supervisor: Supervisor,
-        bus: EventBus,
         clock: Clock,
     ) -> None:
-        self._router = router
+        self._decider = decider
         self._planner = planner
-        self._bindings = bindings
-        self._cache = cache
+        self._caller = caller
+        self._keeper = keeper
+        self._reporter = reporter
         self._door = door
         self._supervisor = supervisor
-        self._bus = bus
         self._clock = clock
-        self._flights: SingleFlight[Answer] = SingleFlight()
-        self._has_routed = False
 
     async def execute(self, request: ExecutionRequest) -> ExecutionResult:
         """Carry one request out and report it.
@@ -96,185 +111,92 @@ class Pipeline:
         StrataError
             Whatever went wrong.
         """
-        decision = request.decision
-        plan: ExecutionPlan | None = None
+        progress = _Progress(request)
         try:
-            if decision is None:
-                decision = await self._decide(request)
-            plan = self._planner.plan(request, decision, self._encoder_id())
-            answer = _NOBODY if plan is None else await self._answer(plan)
+            decision = await self._planned(progress)
+            plan = progress.plan
+            answer = _NOBODY if plan is None else await self._keeper.answer(plan)
         except BaseException as error:
-            route_id = None if decision is None else decision.route_id
-            call = None if plan is None else plan.call
-            provider = call.provider if isinstance(call, ProviderCall) else None
-            self._report(request, route_id, Answer(response=None, provider=provider), error)
+            self._reporter.failed(progress.request, progress.decision, progress.plan, error)
             raise
-        self._report(request, decision.route_id, answer)
-        metadata: dict[str, Any] = {"model": answer.model, "tokens_used": answer.tokens}
-        if plan is None:
-            metadata["reason"] = decision.reason
-        return ExecutionResult(
-            route_id=decision.route_id,
-            response=answer.response,
-            cache_hit=answer.cache_hit,
-            latency_ms=self._elapsed_ms(request),
-            cost_usd=answer.cost_usd,
-            provider=answer.provider,
-            metadata=metadata,
-            execution_id=request.execution_id,
-            confidence=decision.confidence,
-            reason="no_route" if plan is None else "executed" if plan.is_own else "fallback",
-            coalesced=answer.coalesced,
-            warnings=answer.warnings if plan is None else (*plan.warnings, *answer.warnings),
-            decision=decision,
-        )
+        return self._reporter.finished(progress.request, decision, plan, answer)
 
-    def close(self) -> None:
-        """Cancel what is shared; those who wait for it get `BridgeClosedError`."""
-        self._flights.close()
+    async def stream(self, request: ExecutionRequest) -> AsyncGenerator[ExecutionEvent, None]:
+        """Carry one request out piece by piece and report it.
 
-    async def _decide(self, request: ExecutionRequest) -> RouteResult:
-        router = self._router
-        if router is None:
-            raise ConfigurationError(
-                "a query can only be routed with a router: CoreRuntimeBridge(core_router=...); "
-                "or pass a decision: execute(router.route(query, embedding))"
-            )
-        work = self._routed(router, request)
+        Parameters
+        ----------
+        request : ExecutionRequest
+            What was asked for.
+
+        Yields
+        ------
+        ExecutionEvent
+            `ExecutionStarted`, the events of the answer, `ExecutionFinished`.
+
+        Raises
+        ------
+        StrataError
+            Whatever went wrong.
+        """
+        progress = _Progress(request)
+        answer = _NOBODY
         try:
-            decision = await self._supervisor.run(work, request.deadline, "routing the query")
-        except Exception as error:
-            self._bus.emit("router.route_error", request.execution_id, error=_code(error))
-            raise
-        self._bus.emit(
-            "router.decide",
-            request.execution_id,
-            route_id=decision.route_id,
-            confidence=decision.confidence,
-            reason=decision.reason,
-        )
-        return decision
-
-    async def _routed(self, router: CoreRouter, request: ExecutionRequest) -> RouteResult:
-        vector = request.embedding
-        if vector is None:
-            if router.encoder is None:
-                raise EncoderRequiredError(
-                    "the router has no encoder; pass embedding=, or give the router an encoder"
-                )
-            vector = await embed_query(router.encoder, request.query, self._door)
-        if self._has_routed:
-            return router.route(request.query, vector)
-        # The first query may find the router unbuilt, and building takes its time.
-        decision = await self._door.run(router.route, request.query, vector, what="routing")
-        self._has_routed = True
-        return decision
-
-    async def _answer(self, plan: ExecutionPlan) -> Answer:
-        key, cache = plan.cache_key, self._cache
-        if key is None or cache is None:
-            work = self._called(plan)
-            return await self._supervisor.run(work, plan.request.deadline, plan.what)
-        found = await cache.answers.lookup(plan.partition, key)
-        if found is not None:
-            # A damaged answer is a miss; the new one replaces it.
-            with suppress(CacheBackendError):
-                return Answer.decoded(found, cache_hit=True)
-        deadline = plan.request.deadline
-        answer, shared = await self._flights.run(
-            (plan.partition, key),
-            lambda: self._kept(plan, cache, key),
-            timeout_s=deadline.remaining_s(self._clock.now_s()),
-            limit_s=deadline.timeout_s,
-            what=plan.what,
-        )
-        if shared and answer.stored is not None:
-            return Answer.decoded(answer.stored, cache_hit=False)
-        return answer
-
-    async def _kept(self, plan: ExecutionPlan, cache: CacheManager, key: str) -> Answer:
-        answer = await self._called(plan)
-        if not answer.complete:
-            return replace(answer, warnings=("the answer was not cached: it was cut short",))
-        try:
-            data = answer.encoded()
-        except UncacheableValueError as error:
-            return replace(answer, warnings=(f"the answer was not cached: {error}",))
-        await cache.answers.keep(plan.partition, key, data)
-        return replace(answer, stored=data)
-
-    async def _called(self, plan: ExecutionPlan) -> Answer:
-        call, request = plan.call, plan.request
-        if isinstance(call, ProviderCall):
-            return await self._completed(call, request.execution_id)
-        return Answer(response=await call.run(request.query, request.context, self._door))
-
-    async def _completed(self, call: ProviderCall, execution_id: str) -> Answer:
-        provider = call.provider
-        client = self._bindings.client(provider) if call.client is None else call.client
-        started_s = self._clock.now_s()
-        self._bus.emit("provider.request_start", execution_id, provider=provider)
-        try:
-            completion = await complete(client, provider, call.request)
-        except BaseException as error:
-            self._bus.emit(
-                "provider.request_error", execution_id, provider=provider, error=_code(error)
-            )
-            raise
-        tokens = completion.usage.total_tokens
-        self._bus.emit(
-            "provider.request_stop",
-            execution_id,
-            provider=provider,
-            model=completion.model,
-            duration_ms=(self._clock.now_s() - started_s) * 1000.0,
-            tokens=tokens,
-            cost_usd=completion.cost_usd,
-        )
-        return Answer(
-            response=completion.content,
-            provider=provider,
-            model=completion.model,
-            tokens=tokens,
-            cost_usd=completion.cost_usd,
-            complete=completion.is_clean and not completion.tool_calls,
-        )
-
-    def _encoder_id(self) -> str | None:
-        encoder = None if self._router is None else self._router.encoder
-        return None if encoder is None else getattr(encoder, "encoder_id", None)
-
-    def _elapsed_ms(self, request: ExecutionRequest) -> float:
-        return (self._clock.now_s() - request.started_s) * 1000.0
-
-    def _report(
-        self,
-        request: ExecutionRequest,
-        route_id: str | None,
-        answer: Answer,
-        error: BaseException | None = None,
-    ) -> None:
-        partition = request.partition
-        self._bus.complete(
-            ExecutionRecord(
-                at_s=self._clock.wall_s(),
+            decision = await self._planned(progress)
+            yield ExecutionStarted(
                 execution_id=request.execution_id,
-                duration_ms=self._elapsed_ms(request),
-                route_id=route_id,
-                provider=answer.provider,
-                model=answer.model,
-                tokens=answer.tokens,
-                cost_usd=answer.cost_usd,
-                cache_hit=answer.cache_hit,
-                coalesced=answer.coalesced,
-                tenant_id=partition.tenant,
-                user_id=partition.user if partition.user_kind == "user" else None,
-                error=None if error is None else _code(error),
+                route_id=decision.route_id,
+                confidence=decision.confidence,
             )
+            plan = progress.plan
+            if plan is not None:
+                async with aclosing(self._pieces(plan)) as pieces:
+                    async for piece in pieces:
+                        if isinstance(piece, Answer):
+                            answer = piece
+                        else:
+                            yield piece
+        except BaseException as error:
+            self._reporter.failed(progress.request, progress.decision, progress.plan, error)
+            raise
+        yield ExecutionFinished(self._reporter.finished(progress.request, decision, plan, answer))
+
+    async def _planned(self, progress: _Progress) -> RouteResult:
+        request = progress.request
+        decision = progress.decision = await self._decider.decide(request)
+        binding, is_own = self._planner.resolve(decision)
+        if binding is None:
+            return decision
+        if binding.rules is not None:
+            request = progress.request = await self._prepared(request, binding.rules)
+        progress.plan = self._planner.plan(
+            request,
+            decision,
+            binding,
+            is_own=is_own,
+            encoder_id=self._decider.encoder_id,
+            now_s=self._clock.now_s(),
         )
+        return decision
 
+    async def _prepared(self, request: ExecutionRequest, rules: ContextRules) -> ExecutionRequest:
+        rules.check(request.context)
+        if rules.enrich is None:
+            return request
+        work = rules.added(request.query, request.context, self._door)
+        added = await self._supervisor.run(work, request.deadline, rules.what)
+        return replace(request, context={**request.context, **added}, added=added)
 
-def _code(error: BaseException) -> str:
-    if isinstance(error, StrataError):
-        return error.code
-    return "CANCELLED" if isinstance(error, asyncio.CancelledError) else "INTERNAL_ERROR"
+    async def _pieces(self, plan: ExecutionPlan) -> AsyncGenerator[StreamEvent | Answer, None]:
+        found = await self._keeper.found(plan)
+        if found is not None:
+            if found.provider is not None:
+                yield StreamStart(model=found.model, provider=found.provider)
+            if isinstance(found.response, str) and found.response:
+                yield TextDelta(found.response)
+            yield Finish("stop")
+            yield found
+            return
+        async with aclosing(self._caller.streamed(plan)) as pieces:
+            async for piece in pieces:
+                yield await self._keeper.kept(plan, piece) if isinstance(piece, Answer) else piece

@@ -2,65 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from stratarouter.errors import InvalidInputError
-from stratarouter.types import RouteResult
 from stratarouter_runtime.conversation import CompletionRequest, Message
-from stratarouter_runtime.errors import InvalidContextError, UncacheableValueError
+from stratarouter_runtime.errors import UncacheableValueError
+from stratarouter_runtime.execution.deadline import Deadline
 from stratarouter_runtime.execution.handlers import Handler
 from stratarouter_runtime.policies.fingerprint import FingerprintPrefix
-from stratarouter_runtime.types import Partition
+from stratarouter_runtime.policies.templates import QUERY_FIELD, field_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from decimal import Decimal
 
+    from stratarouter.types import RouteResult
     from stratarouter_runtime.config import RuntimeConfig
-    from stratarouter_runtime.execution.bindings import Binding, BindingTable
-    from stratarouter_runtime.execution.deadline import Deadline
-    from stratarouter_runtime.protocols import LLMClient
-    from stratarouter_runtime.types import CacheScope
+    from stratarouter_runtime.execution.bindings import Binding, BindingTable, ProviderTarget
+    from stratarouter_runtime.execution_request import ExecutionRequest
+    from stratarouter_runtime.policies.targets import Target
+    from stratarouter_runtime.providers.bound_clients import BoundClients
+    from stratarouter_runtime.types import CacheScope, Partition
 
-__all__ = ["ExecutionPlan", "ExecutionRequest", "Planner", "ProviderCall", "make_request"]
+__all__ = ["ExecutionPlan", "Planner", "ProviderCall"]
 
+_Basis: TypeAlias = tuple[tuple[int, ...], str | None]
 # What the partition stands for, so that it need not be part of a fingerprint as well.
 _IDENTITIES = frozenset({"tenant_id", "org_id", "user_id"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ExecutionRequest:
-    """What a caller asked for, checked."""
-
-    execution_id: str
-    """Unique name of the execution."""
-    query: str
-    """The query."""
-    context: Mapping[str, Any]
-    """The context as it was given."""
-    partition: Partition
-    """Whose execution it is."""
-    decision: RouteResult | None
-    """The decision, if it was taken before."""
-    embedding: Any
-    """Embedding of the query, if the caller has it."""
-    started_s: float
-    """When it began."""
-    deadline: Deadline
-    """When it ends at the latest."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderCall:
-    """What a provider is asked."""
+    """What providers are asked."""
 
     provider: str
-    """Its name."""
-    client: LLMClient | None
-    """Its client; None looks the name up."""
+    """Who is asked first, under the name in the registry."""
+    fallback: tuple[str | Target, ...] = ()
+    """Who is asked instead, in order."""
     request: CompletionRequest
     """Messages and parameters."""
+    max_cost_usd: Decimal | None = None
+    """The most that it may cost, US dollars; None: no such limit."""
+    is_whole: bool = False
+    """Whether all their clients are whole ones, which end when they are cancelled."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +61,8 @@ class ExecutionPlan:
     """Whether it is the route's own target."""
     call: Handler | ProviderCall
     """What to do."""
+    deadline: Deadline
+    """When the answer has to be there."""
     partition: Partition
     """Who shares the answer."""
     cache_key: str | None
@@ -88,80 +74,10 @@ class ExecutionPlan:
     def what(self) -> str:
         """Name of the target in messages."""
         call = self.call
-        return f"provider {call.provider!r}" if isinstance(call, ProviderCall) else call.what
-
-
-def make_request(
-    subject: RouteResult | str | None,
-    context: Mapping[str, Any] | None,
-    *,
-    query: str | None,
-    decision: RouteResult | None,
-    embedding: Any,
-    execution_id: str,
-    started_s: float,
-    deadline: Deadline,
-) -> ExecutionRequest:
-    """Check what `execute` was given.
-
-    Parameters
-    ----------
-    subject : RouteResult or str, optional
-        A decision or a query, by position.
-    context : mapping, optional
-        The context.
-    query : str, optional
-        The query, by name; wins over the decision's own.
-    decision : RouteResult, optional
-        The decision, by name.
-    embedding : array_like, shape (d,), optional
-        Embedding of the query.
-    execution_id : str
-        Unique name of the execution.
-    started_s : float
-        When it began.
-    deadline : Deadline
-        When it ends at the latest.
-
-    Returns
-    -------
-    ExecutionRequest
-        The request.
-
-    Raises
-    ------
-    InvalidInputError
-        If there is no query, or a thing is given twice.
-    InvalidContextError
-        If the context is no mapping with str keys, or its identities are unusable.
-    """
-    if isinstance(subject, RouteResult):
-        decision = _only("decision", subject, decision)
-    elif isinstance(subject, str):
-        query = _only("query", subject, query)
-    elif subject is not None:
-        raise InvalidInputError(
-            f"execute takes a RouteResult or a query text, got a {type(subject).__name__}"
-        )
-    if decision is not None and not isinstance(decision, RouteResult):
-        raise InvalidInputError(f"decision must be a RouteResult, got a {type(decision).__name__}")
-    text: object = query if query is not None or decision is None else decision.query
-    if not isinstance(text, str) or not text.strip():
-        raise InvalidInputError(
-            "there is no query text to execute; pass query=..., "
-            "or a decision that was made by router.route(query, ...)"
-        )
-    checked = _checked_context(context)
-    return ExecutionRequest(
-        execution_id=execution_id,
-        query=text,
-        context=checked,
-        partition=Partition.from_context(checked),
-        decision=decision,
-        embedding=embedding,
-        started_s=started_s,
-        deadline=deadline,
-    )
+        if not isinstance(call, ProviderCall):
+            return call.what
+        names = ", ".join(repr(str(name)) for name in (call.provider, *call.fallback))
+        return f"providers {names}" if call.fallback else f"provider {names}"
 
 
 class Planner:
@@ -173,45 +89,82 @@ class Planner:
         The settings.
     bindings : BindingTable
         Who answers what.
+    clients : BoundClients
+        Who is behind the names of providers.
     """
 
-    def __init__(self, config: RuntimeConfig, bindings: BindingTable) -> None:
+    def __init__(
+        self, config: RuntimeConfig, bindings: BindingTable, clients: BoundClients
+    ) -> None:
         self._cache_enabled = config.cache_enabled
         self._cache_scope: CacheScope = config.cache_scope
         self._bindings = bindings
-        # By route; each remembers for which target, client and encoder it was made.
-        self._prefixes: dict[str, tuple[Binding, int, str | None, FingerprintPrefix]] = {}
+        self._clients = clients
+        # By route; each remembers for which target, clients and encoder it was made.
+        self._prefixes: dict[str, tuple[Binding, _Basis, FingerprintPrefix]] = {}
 
-    def plan(
-        self, request: ExecutionRequest, decision: RouteResult, encoder_id: str | None
-    ) -> ExecutionPlan | None:
-        """Return what is to be done.
+    def resolve(self, decision: RouteResult) -> tuple[Binding | None, bool]:
+        """Return who answers.
 
         Parameters
         ----------
-        request : ExecutionRequest
-            What was asked for.
         decision : RouteResult
             Where it goes.
-        encoder_id : str, optional
-            Encoder that the decision rests on.
 
         Returns
         -------
-        ExecutionPlan or None
-            The plan; None if there is no route and nobody stands in.
+        binding : Binding or None
+            The target; None if there is no route and nobody stands in.
+        is_own : bool
+            Whether it is the route's own.
 
         Raises
         ------
         UnboundRouteError
             If there is a route, and nothing is bound to it and nobody stands in.
         """
+        return self._bindings.resolve(decision.route_id)
+
+    def plan(
+        self,
+        request: ExecutionRequest,
+        decision: RouteResult,
+        binding: Binding,
+        *,
+        is_own: bool,
+        encoder_id: str | None,
+        now_s: float,
+    ) -> ExecutionPlan:
+        """Return what is to be done.
+
+        Parameters
+        ----------
+        request : ExecutionRequest
+            What was asked for, with what enrichment added.
+        decision : RouteResult
+            Where it goes.
+        binding : Binding
+            Who answers.
+        is_own : bool
+            Whether it is the route's own target.
+        encoder_id : str, optional
+            Encoder that the decision rests on.
+        now_s : float
+            The time now.
+
+        Returns
+        -------
+        ExecutionPlan
+            The plan.
+
+        Raises
+        ------
+        TemplateFieldError
+            If a prompt uses a field that the context does not have.
+        """
         route_id = decision.route_id
-        binding, is_own = self._bindings.resolve(route_id)
-        if binding is None:
-            return None
+        call = self._call(request, binding)
         scope = self._cache_scope if binding.cache_scope is None else binding.cache_scope
-        partition = request.partition.widened(scope)
         key: str | None = None
         warnings: tuple[str, ...] = ()
         if self._cache_enabled and binding.cacheable:
@@ -221,10 +174,31 @@ class Planner:
             route_id=route_id,
             binding=binding,
             is_own=is_own,
-            call=_call(request, binding),
-            partition=partition,
+            call=call,
+            deadline=_deadline(request.deadline, binding.timeout_s, now_s),
+            partition=request.partition.widened(scope),
             cache_key=key,
             warnings=warnings,
+        )
+
+    def _call(self, request: ExecutionRequest, binding: Binding) -> Handler | ProviderCall:
+        target = binding.target
+        if isinstance(target, Handler):
+            return target
+        provider = self._clients.name(target.provider, target.client)
+        return ProviderCall(
+            provider=provider,
+            fallback=target.fallback,
+            is_whole=self._clients.are_whole((provider, *target.names[1:])),
+            request=CompletionRequest(
+                messages=_messages(request, target),
+                model=target.model,
+                params=target.params,
+                tools=target.tools,
+                tool_choice=target.tool_choice,
+                response_format=target.response_format,
+            ),
+            max_cost_usd=target.max_cost_usd,
         )
 
     def _fingerprint(
@@ -236,9 +210,19 @@ class Planner:
         encoder_id: str | None,
     ) -> tuple[str | None, tuple[str, ...]]:
         prefix = self._prefix(route_id, binding, scope, encoder_id)
-        # A provider sees nothing of the context, so nothing of it can change the answer.
-        is_handler = isinstance(binding.target, Handler)
-        seen = dict(_unnamed(request, scope)) if is_handler else {}
+        target = binding.target
+        seen: dict[str, Any]
+        if isinstance(target, Handler):
+            seen = dict(_unnamed(request, scope))
+        else:
+            # A provider sees of the context what its prompts use, and nothing else.
+            seen = {
+                f"field:{name}": field_text(name, request.context)
+                for name in target.fields
+                if name != QUERY_FIELD
+            }
+        if request.added:
+            seen["added"] = dict(request.added)
         try:
             return prefix.of(request.query, seen), ()
         except UncacheableValueError as error:
@@ -252,44 +236,28 @@ class Planner:
         encoder_id: str | None,
     ) -> FingerprintPrefix:
         target = binding.target
-        generation = (
-            0 if isinstance(target, Handler) else self._bindings.client_generation(target.provider)
+        generations = (
+            ()
+            if isinstance(target, Handler)
+            else tuple(map(self._clients.generation, target.names))
         )
+        basis = (generations, encoder_id)
         known = None if route_id is None else self._prefixes.get(route_id)
-        if known is not None and known[:3] == (binding, generation, encoder_id):
-            return known[3]
+        if known is not None and known[0] is binding and known[1] == basis:
+            return known[2]
         prefix = FingerprintPrefix(
             {
                 "route": route_id,
                 "target": binding.identity(),
-                "client_generation": generation,
+                "client_generations": list(generations),
                 "scope": scope,
                 "encoder": encoder_id,
             }
         )
         # Stand-ins are not remembered: decisions made by hand may name any number of routes.
         if route_id is not None and route_id in self._bindings:
-            self._prefixes[route_id] = (binding, generation, encoder_id, prefix)
+            self._prefixes[route_id] = (binding, basis, prefix)
         return prefix
-
-
-def _only(name: str, by_position: Any, by_name: Any) -> Any:
-    if by_name is not None and by_name is not by_position and by_name != by_position:
-        raise InvalidInputError(f"{name} is given twice, by position and by name; pass it once")
-    return by_position
-
-
-def _checked_context(context: object) -> Mapping[str, Any]:
-    if context is None:
-        return {}
-    if not isinstance(context, Mapping):
-        raise InvalidContextError(
-            f"context must be a mapping such as {{'user_id': ...}}, got a {type(context).__name__}"
-        )
-    for key in context:
-        if not isinstance(key, str):
-            raise InvalidContextError(f"the keys of a context are strings, got {key!r}")
-    return context
 
 
 def _unnamed(request: ExecutionRequest, scope: CacheScope) -> Iterator[tuple[str, Any]]:
@@ -300,14 +268,16 @@ def _unnamed(request: ExecutionRequest, scope: CacheScope) -> Iterator[tuple[str
             yield key, value
 
 
-def _call(request: ExecutionRequest, binding: Binding) -> Handler | ProviderCall:
-    target = binding.target
-    if isinstance(target, Handler):
-        return target
-    query = Message("user", request.query)
-    messages = (query,) if target.system is None else (Message("system", target.system), query)
-    return ProviderCall(
-        provider=target.provider,
-        client=target.client,
-        request=CompletionRequest(messages=messages, model=target.model, params=target.params),
-    )
+def _messages(request: ExecutionRequest, target: ProviderTarget) -> tuple[Message, ...]:
+    values = {**request.context, QUERY_FIELD: request.query} if target.fields else {}
+    text = request.query if target.prompt is None else target.prompt.render(values)
+    query = Message("user", text)
+    if target.system is None:
+        return (query,)
+    return Message("system", target.system.render(values)), query
+
+
+def _deadline(deadline: Deadline, limit_s: float | None, now_s: float) -> Deadline:
+    if limit_s is None or now_s + limit_s >= deadline.at_s:
+        return deadline
+    return Deadline.after(limit_s, now_s)

@@ -12,8 +12,12 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from stratarouter.errors import StrataError
     from stratarouter_runtime.conversation import FinishReason, Usage
+    from stratarouter_runtime.types import ExecutionResult
 
 __all__ = [
+    "ExecutionEvent",
+    "ExecutionFinished",
+    "ExecutionStarted",
     "Finish",
     "StreamError",
     "StreamEvent",
@@ -93,7 +97,30 @@ class StreamError:
     """What happened."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionStarted:
+    """The bridge has decided; the first event of its streams."""
+
+    execution_id: str
+    """Unique name of the execution."""
+    route_id: str | None
+    """Route that is carried out; None if there is none."""
+    confidence: float
+    """Confidence of the decision, in (0, 1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionFinished:
+    """The bridge is done; the last event of its streams."""
+
+    result: ExecutionResult
+    """The answer and how it came about, as `execute` would have returned it."""
+
+
 StreamEvent: TypeAlias = (
     StreamStart | TextDelta | ToolCallDelta | UsageDelta | StreamWarning | Finish | StreamError
 )
-"""Whatever may arrive."""
+"""Whatever may arrive from a model."""
+
+ExecutionEvent: TypeAlias = ExecutionStarted | StreamEvent | ExecutionFinished
+"""Whatever may arrive from a bridge."""

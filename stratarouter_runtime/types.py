@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from stratarouter.types import RouteResult
+    from stratarouter_runtime.conversation import ToolCall, Usage
 
 __all__ = [
     "ANONYMOUS",
@@ -212,6 +213,14 @@ class ExecutionResult:
     """What could not be done as asked, in sentences."""
     decision: RouteResult | None = field(default=None, repr=False, compare=False)
     """The decision that was carried out."""
+    model: str | None = None
+    """Model that answered; None for a handler."""
+    usage: Usage | None = None
+    """Tokens that this execution used; None for a handler, a hit or a shared call."""
+    attempts: int = 0
+    """How many calls it took, failed ones included; 0 for a hit or a shared call."""
+    tool_calls: tuple[ToolCall, ...] = ()
+    """Tools that the model asks for."""
 
     @property
     def fallback(self) -> bool:
@@ -239,6 +248,10 @@ class ExecutionResult:
             "reason": self.reason,
             "coalesced": self.coalesced,
             "warnings": list(self.warnings),
+            "model": self.model,
+            "usage": None if self.usage is None else self.usage.to_dict(),
+            "attempts": self.attempts,
+            "tool_calls": [call.to_dict() for call in self.tool_calls],
         }
 
 

@@ -108,6 +108,34 @@ def registry_over(kind: str) -> Callable[[str], Call]:
     return make
 
 
+def bridge_over(kind: str) -> Callable[[str], Call]:
+    """Return what carries out a decision by a client, with prices, a prompt and no cache."""
+
+    def make(url: str) -> Call:
+        from stratarouter_runtime import CoreRuntimeBridge
+        from stratarouter_runtime.testing import make_decision
+
+        bridge = CoreRuntimeBridge(prices={f"{kind}/*": {"input_usd": 1, "output_usd": 2}})
+        bridge.register_client(kind, _client(kind, url))
+        bridge.bind(
+            "billing",
+            provider=kind,
+            model=_MODEL,
+            system=_MESSAGES[0]["content"],
+            params={"max_tokens": _MAX_TOKENS},
+            cacheable=False,
+        )
+        decision = make_decision("billing", _MESSAGES[1]["content"])
+
+        async def call() -> str:
+            text: str = (await bridge.execute(decision)).response
+            return text
+
+        return call
+
+    return make
+
+
 def litellm_alone(url: str) -> Call:
     """Return calls with litellm."""
     import litellm
@@ -151,6 +179,8 @@ WAYS: dict[str, Callable[[str], Call]] = {
     "registry over OpenAIClient": registry_over("openai"),
     "LocalClient": client_alone("local"),
     "registry over LocalClient": registry_over("local"),
+    "bridge over OpenAIClient": bridge_over("openai"),
+    "bridge over LocalClient": bridge_over("local"),
     "litellm": litellm_alone,
     "pydantic-ai": pydantic_ai_alone,
 }

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stratarouter_runtime.errors import CacheBackendError
 from stratarouter_runtime.policies.plain_json import decode_plain, encode_plain
+
+if TYPE_CHECKING:
+    from stratarouter_runtime.conversation import ToolCall, Usage
 
 __all__ = ["Answer"]
 
@@ -21,8 +24,14 @@ class Answer:
     """Provider that gave it; None for a handler."""
     model: str | None = None
     """Model that gave it."""
-    tokens: int = 0
-    """Tokens that this execution used."""
+    asked: tuple[str, str | None] | None = None
+    """Provider and model as they were asked, which health is remembered by; None for a handler."""
+    usage: Usage | None = None
+    """Tokens that this execution used; None if it made no call of a model."""
+    attempts: int = 0
+    """How many calls it took."""
+    tool_calls: tuple[ToolCall, ...] = ()
+    """Tools that the model asks for."""
     cost_usd: float | None = 0.0
     """What this execution cost, US dollars; None if not known."""
     cache_hit: bool = False
@@ -35,6 +44,11 @@ class Answer:
     """Whether it ended by itself; one that was cut short is not kept."""
     stored: bytes | None = None
     """Its JSON form, if it has one and may be shared."""
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that this execution used."""
+        return 0 if self.usage is None else self.usage.total_tokens
 
     def encoded(self) -> bytes:
         """Return what goes into the cache.
@@ -49,7 +63,8 @@ class Answer:
         UncacheableValueError
             If the response is no JSON data.
         """
-        return encode_plain([self.response, self.provider, self.model])
+        asked = None if self.asked is None else list(self.asked)
+        return encode_plain([self.response, self.provider, self.model, asked])
 
     @classmethod
     def decoded(cls, data: bytes, *, cache_hit: bool) -> Answer:
@@ -73,13 +88,14 @@ class Answer:
             If the bytes are damaged.
         """
         fields = decode_plain(data)
-        if not isinstance(fields, list) or len(fields) != 3:
+        if not isinstance(fields, list) or len(fields) != 4:
             raise CacheBackendError("a stored answer is damaged: it is no answer")
-        response, provider, model = fields
+        response, provider, model, asked = fields
         return cls(
             response=response,
             provider=provider,
             model=model,
+            asked=None if asked is None else (asked[0], asked[1]),
             cache_hit=cache_hit,
             coalesced=not cache_hit,
         )

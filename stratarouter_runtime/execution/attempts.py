@@ -250,6 +250,7 @@ class AttemptDesk:
         bill : Bill
             What it cost.
         """
+        attempt.execution.answered_by = attempt.target
         self._give_back(attempt, "success", is_success=True)
         attempt.execution.cap.settle(attempt.ceiling_usd, bill.cost_usd)
         try:

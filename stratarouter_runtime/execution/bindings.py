@@ -3,60 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any
 
-from stratarouter.errors import InvalidInputError, nearest_name_hint
-from stratarouter_runtime.config_sections import Spec
-from stratarouter_runtime.errors import (
-    DuplicateBindingError,
-    UnboundRouteError,
-    UnknownProviderError,
-)
-from stratarouter_runtime.execution.handlers import Handler, adapt_handler
-from stratarouter_runtime.policies.request_checks import check_params
+from stratarouter_runtime.errors import DuplicateBindingError, UnboundRouteError
+from stratarouter_runtime.execution.handlers import Handler
+from stratarouter_runtime.policies.fingerprint import form_parts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
+    from decimal import Decimal
 
+    from stratarouter_runtime.conversation import ResponseFormat, ToolChoice, ToolSpec
+    from stratarouter_runtime.execution.context_rules import ContextRules
+    from stratarouter_runtime.policies.targets import Target
+    from stratarouter_runtime.policies.templates import PromptTemplate
     from stratarouter_runtime.protocols import LLMClient
     from stratarouter_runtime.types import CacheScope
 
-__all__ = [
-    "Binding",
-    "BindingTable",
-    "ProviderTarget",
-    "TargetOptions",
-    "make_binding",
-    "require_client",
-]
-
-_SCOPE = Spec(kind=str, choices=("user", "tenant", "global"))
-
-
-class _Shared(TypedDict):
-    idempotent: bool
-    cache_scope: CacheScope | None
-
-
-class TargetOptions(TypedDict, total=False):
-    """What can be said about a target when it is bound."""
-
-    provider: str | None
-    """Name of a provider, registered by now or later."""
-    client: LLMClient | None
-    """Client to ask, instead of a registered one."""
-    model: str | None
-    """Model to ask for; None takes the client's own."""
-    system: str | None
-    """System message that goes before the query."""
-    params: Mapping[str, Any] | None
-    """Sampling parameters, plain JSON data."""
-    cacheable: bool | None
-    """Whether equal requests may share an answer; None: providers' may, handlers' may not."""
-    idempotent: bool
-    """Whether a handler may be called again after a failure."""
-    cache_scope: CacheScope | None
-    """Who may share; None takes the configuration's."""
+__all__ = ["Binding", "BindingTable", "ProviderTarget"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,15 +28,38 @@ class ProviderTarget:
     """A provider, and what to send it besides the query."""
 
     provider: str
-    """Its name."""
+    """Its name, "provider/model", or an alias."""
     client: LLMClient | None = None
     """Client bound directly; None looks the name up."""
     model: str | None = None
     """Model to ask for; None takes the client's own."""
-    system: str | None = None
+    fallback: tuple[str | Target, ...] = ()
+    """Whom to ask instead if it fails, in order."""
+    system: PromptTemplate | None = None
     """System message that goes before the query."""
+    prompt: PromptTemplate | None = None
+    """The user's message; None is the query alone."""
     params: Mapping[str, Any] = field(default_factory=dict)
     """Sampling parameters, plain JSON data."""
+    tools: tuple[ToolSpec, ...] = ()
+    """Tools that the model may ask for."""
+    tool_choice: ToolChoice | None = None
+    """Which of them it has to ask for."""
+    response_format: ResponseFormat | None = None
+    """Form of the answer."""
+    max_cost_usd: Decimal | None = None
+    """The most that one execution may cost, US dollars, >= 0; None: no such limit."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Everybody who may be asked, in order."""
+        return (self.provider, *map(str, self.fallback))
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Fields of the context that its prompts use."""
+        prompts = [prompt for prompt in (self.system, self.prompt) if prompt is not None]
+        return tuple(dict.fromkeys(name for prompt in prompts for name in prompt.fields))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -89,6 +76,10 @@ class Binding:
     """Who may share; None takes the configuration's."""
     generation: int = 0
     """How often the target was replaced before; keeps answers of its predecessors out."""
+    rules: ContextRules | None = None
+    """What is asked of the context and added to it; None: nothing."""
+    timeout_s: float | None = None
+    """Longest time for the answer, seconds, > 0; None: what the execution has left."""
 
     def identity(self) -> dict[str, Any]:
         """Return what tells this target from others, for fingerprints.
@@ -103,28 +94,36 @@ class Binding:
             return {"handler": target.name, "generation": self.generation}
         return {
             "provider": target.provider,
+            "fallback": list(target.names[1:]),
             "model": target.model,
-            "system": target.system,
+            "system": None if target.system is None else target.system.text,
+            "prompt": None if target.prompt is None else target.prompt.text,
             "params": dict(target.params),
+            **form_parts(target.tools, target.tool_choice, target.response_format),
             "generation": self.generation,
         }
 
 
 class BindingTable:
-    """Bindings by route, clients by provider, and who stands in.
+    """Bindings by route, and who stands in.
 
     Parameters
     ----------
     default_provider : str, optional
         Provider that answers unbound routes, and queries without a route.
+    providers : callable, optional
+        Returns the names of the registered providers; the only one answers unbound routes.
     """
 
-    def __init__(self, default_provider: str | None = None) -> None:
+    def __init__(
+        self,
+        default_provider: str | None = None,
+        providers: Callable[[], Sequence[str]] = tuple,
+    ) -> None:
         self._default_provider = default_provider
+        self._providers = providers
         self._bindings: dict[str, Binding] = {}
         self._fallback: Binding | None = None
-        self._clients: dict[str, LLMClient] = {}
-        self._generations: dict[str, int] = {}
 
     def __contains__(self, route_id: str) -> bool:
         return route_id in self._bindings
@@ -134,10 +133,36 @@ class BindingTable:
         """Bound routes, in the order of binding."""
         return tuple(self._bindings)
 
-    @property
-    def providers(self) -> tuple[str, ...]:
-        """Registered providers, in the order of registration."""
-        return tuple(self._clients)
+    def get(self, route_id: str | None) -> Binding | None:
+        """Return what is bound to a route itself.
+
+        Parameters
+        ----------
+        route_id : str or None
+            The route; None means the fallback.
+
+        Returns
+        -------
+        Binding or None
+            Its target; None if there is none.
+        """
+        return self._fallback if route_id is None else self._bindings.get(route_id)
+
+    def require_free(self, route_id: str | None) -> None:
+        """Refuse to bind a route twice.
+
+        Parameters
+        ----------
+        route_id : str or None
+            The route; None means the fallback.
+
+        Raises
+        ------
+        DuplicateBindingError
+            If something is bound to it.
+        """
+        if self.get(route_id) is not None:
+            raise DuplicateBindingError("route", "(fallback)" if route_id is None else route_id)
 
     def add(self, route_id: str | None, binding: Binding, *, replace: bool) -> None:
         """Bind a route, or the fallback.
@@ -156,9 +181,8 @@ class BindingTable:
         DuplicateBindingError
             If there is one and it may not.
         """
-        known = self._fallback if route_id is None else self._bindings.get(route_id)
-        if known is not None and not replace:
-            raise DuplicateBindingError("route", "(fallback)" if route_id is None else route_id)
+        if not replace:
+            self.require_free(route_id)
         if route_id is None:
             self._fallback = binding
         else:
@@ -177,69 +201,8 @@ class BindingTable:
         int
             0 for the first.
         """
-        known = self._fallback if route_id is None else self._bindings.get(route_id)
+        known = self.get(route_id)
         return 0 if known is None else known.generation + 1
-
-    def register(self, provider: str, client: LLMClient, *, replace: bool) -> None:
-        """Register the client of a provider.
-
-        Parameters
-        ----------
-        provider : str
-            Its name.
-        client : LLMClient
-            The client.
-        replace : bool
-            Whether an older one may be replaced.
-
-        Raises
-        ------
-        DuplicateBindingError
-            If there is one and it may not.
-        """
-        if provider in self._clients:
-            if not replace:
-                raise DuplicateBindingError("provider", provider)
-            self._generations[provider] = self.client_generation(provider) + 1
-        self._clients[provider] = client
-
-    def client(self, provider: str) -> LLMClient:
-        """Return the client of a provider.
-
-        Parameters
-        ----------
-        provider : str
-            Its name.
-
-        Returns
-        -------
-        LLMClient
-            The client.
-
-        Raises
-        ------
-        UnknownProviderError
-            If none is registered under the name.
-        """
-        client = self._clients.get(provider)
-        if client is None:
-            raise UnknownProviderError(provider, self._clients)
-        return client
-
-    def client_generation(self, provider: str) -> int:
-        """Return how often a provider's client was replaced.
-
-        Parameters
-        ----------
-        provider : str
-            Its name.
-
-        Returns
-        -------
-        int
-            0 for the first client, and for none.
-        """
-        return self._generations.get(provider, 0)
 
     def resolve(self, route_id: str | None) -> tuple[Binding | None, bool]:
         """Return who answers.
@@ -270,103 +233,11 @@ class BindingTable:
             return _stand_in(self._default_provider), False
         if route_id is None:
             return None, False
-        if len(self._clients) == 1:
-            return _stand_in(next(iter(self._clients))), False
+        providers = self._providers()
+        if len(providers) == 1:
+            return _stand_in(providers[0]), False
         raise UnboundRouteError(route_id, self._bindings)
-
-
-def make_binding(
-    route_id: str | None, function: object | None, generation: int, **options: Unpack[TargetOptions]
-) -> Binding:
-    """Return a checked binding.
-
-    Parameters
-    ----------
-    route_id : str or None
-        Route it is for; None for the fallback.
-    function : callable, optional
-        The handler.
-    generation : int
-        How often the target was replaced before.
-    **options : TargetOptions
-        What else was said about the target.
-
-    Returns
-    -------
-    Binding
-        The binding.
-
-    Raises
-    ------
-    InvalidInputError
-        If there is neither a handler nor a provider, or both, an option fits the other or is
-        unknown, or a parameter is out of its range.
-    UncacheableValueError
-        If the parameters are no JSON data.
-    """
-    for name in options.keys() - TargetOptions.__annotations__.keys():
-        hint = nearest_name_hint(name, TargetOptions.__annotations__)
-        raise InvalidInputError(f"bind does not know {name}={hint}")
-    provider, client = options.get("provider"), options.get("client")
-    if (function is None) == (provider is None and client is None):
-        raise InvalidInputError("bind either handler= or provider=/client=, one of them")
-    scope = options.get("cache_scope")
-    if scope is not None:
-        scope = _SCOPE.checked("cache_scope", scope)
-    cacheable = options.get("cacheable")
-    shared: _Shared = {"idempotent": options.get("idempotent", False), "cache_scope": scope}
-    if function is not None:
-        unfit = [name for name in ("model", "system", "params") if options.get(name) is not None]
-        if unfit:
-            raise InvalidInputError(f"{unfit[0]}= is for providers; a handler decides it itself")
-        handler = adapt_handler(function, route_id)
-        return Binding(target=handler, cacheable=bool(cacheable), generation=generation, **shared)
-    if client is not None:
-        require_client(client)
-    params = dict(options.get("params") or {})
-    check_params(params)
-    target = ProviderTarget(
-        provider=_provider_name(provider, client),
-        client=client,
-        model=options.get("model"),
-        system=options.get("system"),
-        params=params,
-    )
-    return Binding(
-        target=target,
-        cacheable=True if cacheable is None else cacheable,
-        generation=generation,
-        **shared,
-    )
-
-
-def require_client(client: object) -> None:
-    """Refuse what is no client.
-
-    Parameters
-    ----------
-    client : object
-        What was handed in.
-
-    Raises
-    ------
-    InvalidInputError
-        If it has no ``complete`` to call.
-    """
-    if isinstance(client, type) or not callable(getattr(client, "complete", None)):
-        raise InvalidInputError(
-            f"a client needs 'async def complete(self, request) -> Completion', got {client!r}"
-        )
 
 
 def _stand_in(provider: str) -> Binding:
     return Binding(target=ProviderTarget(provider=provider), cacheable=True)
-
-
-def _provider_name(provider: str | None, client: LLMClient | None) -> str:
-    if provider is None:
-        name = getattr(client, "name", None)
-        return name if isinstance(name, str) and name else type(client).__name__
-    if not provider.strip():
-        raise InvalidInputError("provider must be a non-empty name")
-    return provider

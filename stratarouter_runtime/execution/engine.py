@@ -17,7 +17,7 @@ from stratarouter_runtime.execution.bookkeeping import Bookkeeper
 from stratarouter_runtime.execution.deadline import Deadline
 from stratarouter_runtime.execution.failover import Failover
 from stratarouter_runtime.execution.handler_calls import HandlerCalls
-from stratarouter_runtime.execution.handlers import adapt_handler
+from stratarouter_runtime.execution.handlers import Handler, adapt_handler
 from stratarouter_runtime.execution.journal import NullJournal
 from stratarouter_runtime.execution.operations import Execution
 from stratarouter_runtime.execution.rules import EngineRules, RetryBudgets
@@ -44,11 +44,11 @@ if TYPE_CHECKING:
     from stratarouter_runtime.execution.operations import CallOperation, StreamOperation
     from stratarouter_runtime.execution.streaming import OpenStream
     from stratarouter_runtime.policies.targets import FallbackChains, Target
-    from stratarouter_runtime.protocols import AttemptJournal, Clock, EventSink
+    from stratarouter_runtime.protocols import AttemptJournal, BlockingDoor, Clock, EventSink
     from stratarouter_runtime.stream_events import StreamEvent
     from stratarouter_runtime.types import Partition
 
-__all__ = ["ExecutionEngine"]
+__all__ = ["ExecutionEngine", "dollars"]
 
 T = TypeVar("T")
 
@@ -215,7 +215,7 @@ class ExecutionEngine:
             execution_id=next(self._names) if execution_id is None else execution_id,
             partition=partition,
             deadline=Deadline.after(limit_s, self._clock.now_s()),
-            cap=CostCap(_dollars(max_cost_usd)),
+            cap=CostCap(dollars(max_cost_usd)),
             route_id=route_id,
             chains=chains,
         )
@@ -305,12 +305,13 @@ class ExecutionEngine:
 
     async def execute(
         self,
-        handler: Callable[..., Any],
+        handler: Callable[..., Any] | Handler,
         query: str,
         context: Mapping[str, Any] | None = None,
         *,
         timeout_s: float | None = None,
         idempotent: bool = False,
+        door: BlockingDoor | None = None,
     ) -> Any:
         """Call a handler within a time limit.
 
@@ -328,6 +329,8 @@ class ExecutionEngine:
         idempotent : bool
             Whether it may be called again after it raised; what handlers do is their user's, so
             otherwise it is called once, whatever happens.
+        door : BlockingDoor, optional
+            Where sync handlers run; None takes threads of the engine's own.
 
         Returns
         -------
@@ -347,9 +350,9 @@ class ExecutionEngine:
         """
         limit_s = self._timeout_s if timeout_s is None else timeout_s
         deadline = Deadline.after(limit_s, self._clock.now_s())
-        call = adapt_handler(handler, None)
+        call = handler if isinstance(handler, Handler) else adapt_handler(handler, None)
         retries = self._max_retries if idempotent else 0
-        return await self._handlers.run(call, query, context or {}, deadline, retries)
+        return await self._handlers.run(call, query, context or {}, deadline, retries, door=door)
 
     async def aclose(self) -> None:
         """Wait for what is still being written down, and let threads go."""
@@ -357,10 +360,27 @@ class ExecutionEngine:
         self._handlers.close()
 
 
-def _dollars(amount: Decimal | float | str | None) -> Decimal | None:
+def dollars(amount: Decimal | float | str | None) -> Decimal | None:
+    """Return an amount exactly as it was written.
+
+    Parameters
+    ----------
+    amount : Decimal or float or str, US dollars, or None
+        The amount; a float is taken as it is written.
+
+    Returns
+    -------
+    Decimal or None
+        The amount; None if there is none.
+
+    Raises
+    ------
+    InvalidInputError
+        If it is no number.
+    """
     if amount is None or isinstance(amount, Decimal):
         return amount
     try:
         return Decimal(repr(amount) if isinstance(amount, float) else amount)
-    except (InvalidOperation, TypeError) as error:
+    except (InvalidOperation, TypeError, ValueError) as error:
         raise InvalidInputError(f"max_cost_usd must be a number >= 0, got {amount!r}") from error

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from stratarouter_runtime.execution.deadline import Deadline
     from stratarouter_runtime.execution.handlers import Handler
     from stratarouter_runtime.policies.backoff import Backoff
-    from stratarouter_runtime.protocols import Clock
+    from stratarouter_runtime.protocols import BlockingDoor, Clock
 
 __all__ = ["HandlerCalls"]
 
@@ -56,6 +56,8 @@ class HandlerCalls:
         context: Mapping[str, Any],
         deadline: Deadline,
         retries: int,
+        *,
+        door: BlockingDoor | None = None,
     ) -> Any:
         """Call a handler.
 
@@ -71,6 +73,8 @@ class HandlerCalls:
             When to give up.
         retries : int, >= 0
             How often it may be called again after it raised.
+        door : BlockingDoor, optional
+            Where a sync handler runs; None takes threads of this object's own.
 
         Returns
         -------
@@ -89,7 +93,7 @@ class HandlerCalls:
         failures = 0
 
         async def once() -> Any:
-            work = handler.run(query, context, self._door)
+            work = handler.run(query, context, self._door if door is None else door)
             return await self._supervisor.run(work, deadline, handler.what)
 
         def delay_after(error: BaseException) -> float | None:

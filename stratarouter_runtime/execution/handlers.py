@@ -95,7 +95,7 @@ class Handler:
             raise HandlerError(self.route_id, error) from error
 
 
-def adapt_handler(function: object, route_id: str | None) -> Handler:
+def adapt_handler(function: object, route_id: str | None, *, what: str = "a handler") -> Handler:
     """Return a handler that calls `function` with what it takes.
 
     Parameters
@@ -104,6 +104,8 @@ def adapt_handler(function: object, route_id: str | None) -> Handler:
         Takes (query, context) or only (query); a coroutine function or a plain one.
     route_id : str or None
         Route it is bound to; None for the fallback.
+    what : str
+        What it is, for messages.
 
     Returns
     -------
@@ -117,9 +119,9 @@ def adapt_handler(function: object, route_id: str | None) -> Handler:
     """
     if not callable(function):
         raise InvalidInputError(
-            f"a handler must be callable with (query, context) or (query), got {function!r}"
+            f"{what} must be callable with (query, context) or (query), got {function!r}"
         )
-    takes_context, by_name = _takes_context(function)
+    takes_context, by_name = _takes_context(function, what)
     call: _Call
     if not takes_context:
         call = lambda query, context: function(query)  # noqa: E731, ARG005
@@ -130,7 +132,7 @@ def adapt_handler(function: object, route_id: str | None) -> Handler:
     return Handler(call, _is_async(function), _qualified_name(function), route_id)
 
 
-def _takes_context(function: Callable[..., Any]) -> tuple[bool, bool]:
+def _takes_context(function: Callable[..., Any], what: str) -> tuple[bool, bool]:
     """Return whether the context is passed, and whether by name."""
     try:
         signature = inspect.signature(function)
@@ -148,7 +150,7 @@ def _takes_context(function: Callable[..., Any]) -> tuple[bool, bool]:
     if _binds(signature, ""):
         return False, False
     raise InvalidInputError(
-        f"a handler must take (query, context) or (query); {_qualified_name(function)} "
+        f"{what} must take (query, context) or (query); {_qualified_name(function)} "
         f"takes {signature}"
     )
 

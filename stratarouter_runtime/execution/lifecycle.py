@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from contextlib import aclosing
+from typing import TYPE_CHECKING, TypeVar
 
 from stratarouter_runtime.errors import BridgeClosedError, BridgeLoopError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator, Callable
 
 __all__ = ["Lifecycle"]
+
+T = TypeVar("T")
 
 
 class Lifecycle:
@@ -65,6 +68,34 @@ class Lifecycle:
         self._active -= 1
         if self._active == 0 and self._drained is not None:
             self._drained.set()
+
+    async def guarded(self, events: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
+        """Count a stream as under way from its first event to its end.
+
+        Parameters
+        ----------
+        events : AsyncGenerator
+            The stream.
+
+        Yields
+        ------
+        T
+            Its events.
+
+        Raises
+        ------
+        BridgeClosedError
+            If nothing is let in any more.
+        BridgeLoopError
+            If another event loop is in use and not closed.
+        """
+        self.enter()
+        try:
+            async with aclosing(events):
+                async for event in events:
+                    yield event
+        finally:
+            self.leave()
 
     async def close(self, grace_s: float) -> None:
         """Let nothing in any more, and wait until the last is out.

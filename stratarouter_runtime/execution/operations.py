@@ -57,6 +57,8 @@ class Execution:
     """How many attempts were begun."""
     failures: list[AttemptFailure] = field(default_factory=list)
     """Those that failed, oldest first."""
+    answered_by: Target | None = None
+    """Who answered in the end; None as long as nobody has."""
 
 
 class Operation(Protocol):

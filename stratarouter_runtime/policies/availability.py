@@ -58,15 +58,6 @@ _FEATURES: tuple[tuple[Callable[[RuntimeConfig], bool], str], ...] = (
         "tracing_enabled is not built yet; events= receives what would be traced",
     ),
     (
-        # 0 asks for what happens anyway, and 3 is what the published snippets state.
-        lambda config: (
-            config.max_retries not in (0, 3)
-            or config.retry_delay_ms != 100.0
-            or config.circuit_breaker_threshold != 5
-        ),
-        "retries and circuit breakers are not built yet; each call is made once",
-    ),
-    (
         lambda config: config.region is not None or config.failover_region is not None,
         "regions and failover are not built yet; this process works alone",
     ),

@@ -9,13 +9,19 @@ from stratarouter.errors import InvalidInputError
 from stratarouter_runtime.policies.plain_json import canonical_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
-    from stratarouter_runtime.conversation import CompletionRequest
+    from stratarouter_runtime.conversation import (
+        CompletionRequest,
+        ResponseFormat,
+        ToolChoice,
+        ToolSpec,
+    )
 
 __all__ = [
     "FINGERPRINT_VERSION",
     "FingerprintPrefix",
+    "form_parts",
     "request_fingerprint",
     "request_parts",
     "text_key",
@@ -100,12 +106,35 @@ def request_parts(request: CompletionRequest) -> dict[str, Any]:
     dict
         Plain JSON data.
     """
-    choice, form = request.tool_choice, request.response_format
     return {
         "messages": [message.to_dict() for message in request.messages],
         "model": request.model,
         "params": dict(request.params),
-        "tools": [tool.to_dict() for tool in request.tools],
+        **form_parts(request.tools, request.tool_choice, request.response_format),
+    }
+
+
+def form_parts(
+    tools: Iterable[ToolSpec], choice: ToolChoice | None, form: ResponseFormat | None
+) -> dict[str, Any]:
+    """Return what says which form an answer has.
+
+    Parameters
+    ----------
+    tools : iterable of ToolSpec
+        Tools that the model may ask for.
+    choice : ToolChoice or None
+        Which of them it has to ask for.
+    form : ResponseFormat or None
+        Form of the text.
+
+    Returns
+    -------
+    dict
+        Plain JSON data.
+    """
+    return {
+        "tools": [tool.to_dict() for tool in tools],
         "tool_choice": None if choice is None else choice.to_wire(),
         "response_format": None if form is None else form.to_dict(),
     }

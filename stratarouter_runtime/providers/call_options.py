@@ -11,12 +11,15 @@ from stratarouter_runtime.embeddings import EmbeddingRequest
 from stratarouter_runtime.policies.pricing import PriceTable
 from stratarouter_runtime.policies.request_checks import check_embedding_request, check_request
 from stratarouter_runtime.policies.request_parsing import parse_messages, parse_request
+from stratarouter_runtime.types import ANONYMOUS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from decimal import Decimal
 
     from stratarouter_runtime.conversation import Message
+    from stratarouter_runtime.execution.engine import ExecutionEngine
+    from stratarouter_runtime.execution.operations import Execution
     from stratarouter_runtime.policies.pricing import ModelPrice, PriceSource
     from stratarouter_runtime.policies.selection import SelectionStrategy
     from stratarouter_runtime.policies.targets import FallbackChains
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CallOptions",
+    "begun_execution",
     "check_options",
     "completion_request",
     "embedding_request",
@@ -52,6 +56,8 @@ class CallOptions(TypedDict, total=False):
     """Route that is carried out, for budgets and accounts."""
     execution_id: str
     """Unique name of the execution in accounts and telemetry."""
+    execution: Execution
+    """What `ExecutionEngine.begin` returned, instead of limits and names; it can be read after."""
 
 
 def check_options(options: CallOptions) -> None:
@@ -74,6 +80,48 @@ def check_options(options: CallOptions) -> None:
             raise InvalidInputError(
                 f"there is no option {name!r}{hint}; sampling parameters go into params="
             )
+
+
+def begun_execution(
+    engine: ExecutionEngine, options: CallOptions, chains: FallbackChains | None
+) -> Execution:
+    """Return the execution that was handed in, or begin one.
+
+    Parameters
+    ----------
+    engine : ExecutionEngine
+        Who makes the call.
+    options : CallOptions
+        Its limits and names, or the execution.
+    chains : FallbackChains or None
+        Targets for special failures, checked.
+
+    Returns
+    -------
+    Execution
+        The execution.
+
+    Raises
+    ------
+    InvalidInputError
+        If there are both an execution and limits, or a limit is out of its range.
+    """
+    execution = options.get("execution")
+    if execution is None:
+        return engine.begin(
+            timeout_s=options.get("timeout_s"),
+            max_cost_usd=options.get("max_cost_usd"),
+            partition=options.get("partition", ANONYMOUS),
+            route_id=options.get("route_id"),
+            execution_id=options.get("execution_id"),
+            chains=chains,
+        )
+    for name in ("timeout_s", "max_cost_usd", "partition", "route_id", "execution_id"):
+        if name in options:
+            raise InvalidInputError(f"{name}= belongs to the execution= that is given")
+    if chains is not None:
+        execution.chains = chains
+    return execution
 
 
 def completion_request(

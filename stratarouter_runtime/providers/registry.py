@@ -9,6 +9,7 @@ from stratarouter_runtime.execution.engine import ExecutionEngine
 from stratarouter_runtime.ledger.memory import MemoryLedger
 from stratarouter_runtime.policies.selection import TargetSelector
 from stratarouter_runtime.providers.call_options import (
+    begun_execution,
     check_options,
     completion_request,
     embedding_request,
@@ -23,7 +24,6 @@ from stratarouter_runtime.providers.operations import (
 from stratarouter_runtime.providers.resolving import TargetResolver
 from stratarouter_runtime.providers.target_health import target_health
 from stratarouter_runtime.telemetry.clock import SystemClock
-from stratarouter_runtime.types import ANONYMOUS
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -383,15 +383,8 @@ class LLMClientRegistry:
             now_s=engine.clock.now_s(),
             random=engine.random,
         )
-        execution = engine.begin(
-            timeout_s=options.get("timeout_s"),
-            max_cost_usd=options.get("max_cost_usd"),
-            partition=options.get("partition", ANONYMOUS),
-            route_id=options.get("route_id"),
-            execution_id=options.get("execution_id"),
-            chains=None if chains is None else self._resolver.chains(chains, model),
-        )
-        return targets, execution
+        checked = None if chains is None else self._resolver.chains(chains, model)
+        return targets, begun_execution(engine, options, checked)
 
     def _remember(self, targets: tuple[Target, ...], operation: Operation) -> None:
         known = self._known

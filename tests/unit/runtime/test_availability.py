@@ -28,8 +28,6 @@ def test_defaults_miss_nothing() -> None:
         {"state_backend": "sqlite"},
         {"metrics_enabled": True},
         {"tracing_enabled": True},
-        {"max_retries": 5},
-        {"circuit_breaker_threshold": 9},
         {"region": "us-east-1"},
         {"failover_region": "us-west-2"},
         {"data_retention_days": 2555},
@@ -50,8 +48,8 @@ def test_settings_of_a_cache_that_is_off_are_not_missed() -> None:
     assert list(missing_features(config)) == []
 
 
-def test_the_published_values_of_retries_are_no_wish() -> None:
-    config = RuntimeConfig(max_retries=3, retry_delay_ms=100, circuit_breaker_threshold=5)
+def test_retries_are_built() -> None:
+    config = RuntimeConfig(max_retries=5, retry_delay_ms=10, circuit_breaker_threshold=9)
 
     assert list(missing_features(config)) == []
     assert list(missing_features(RuntimeConfig(max_retries=0))) == []

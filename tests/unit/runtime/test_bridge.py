@@ -353,7 +353,7 @@ async def test_a_handlers_error_is_told_apart_from_ours() -> None:
 
 
 async def test_a_providers_error_is_told_apart_from_ours() -> None:
-    async with CoreRuntimeBridge() as bridge:
+    async with CoreRuntimeBridge(RuntimeConfig(max_retries=0)) as bridge:
         bridge.bind("billing", client=ScriptedClient([ConnectionError("refused"), "back"]))
         with pytest.raises(ProviderError, match="ConnectionError: refused"):
             await bridge.execute(make_decision())

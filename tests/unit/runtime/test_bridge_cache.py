@@ -262,7 +262,7 @@ async def test_errors_are_not_kept() -> None:
 
 async def test_every_simultaneous_caller_gets_the_error() -> None:
     client = ScriptedClient([ConnectionError("refused")])
-    async with CoreRuntimeBridge() as bridge:
+    async with CoreRuntimeBridge(RuntimeConfig(max_retries=0)) as bridge:
         bridge.bind("billing", client=client)
         answers = await asyncio.gather(
             *(bridge.execute(make_decision()) for _ in range(3)), return_exceptions=True
@@ -290,7 +290,7 @@ async def test_an_answer_that_is_no_json_is_returned_with_a_warning() -> None:
 
 @pytest.mark.parametrize("finish_reason", ["length", "content_filter", "error", "unknown"])
 async def test_an_answer_that_was_cut_short_is_not_kept(finish_reason: FinishReason) -> None:
-    cut = Completion(content="Your invo", finish_reason=finish_reason)
+    cut = Completion(content="Your invo", finish_reason=finish_reason, cost_usd=0.0)
     async with CoreRuntimeBridge() as bridge:
         bridge.bind("billing", client=ScriptedClient([cut, "Your invoice"]))
         results = [await bridge.execute(make_decision()) for _ in range(2)]

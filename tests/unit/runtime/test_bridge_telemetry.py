@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from stratarouter_runtime.bridge import CoreRuntimeBridge
+from stratarouter_runtime.config import RuntimeConfig
 from stratarouter_runtime.conversation import Completion, CompletionRequest, Usage
 from stratarouter_runtime.errors import ProviderError
 from stratarouter_runtime.telemetry.logs import LOGGER_NAME
@@ -59,7 +60,8 @@ async def test_an_execution_is_told_from_decision_to_summary() -> None:
     assert sink.events[0].fields == {"route_id": "billing", "confidence": 0.9, "reason": "accepted"}
     assert sink.events[2].fields == {
         "provider": "slow",
-        "model": "m",
+        "model": None,
+        "attempt": 1,
         "duration_ms": 2000.0,
         "tokens": 9,
         "cost_usd": 0.25,
@@ -95,12 +97,16 @@ async def test_a_hit_is_told_without_calls_or_cost() -> None:
 
 async def test_failures_are_told_with_their_code() -> None:
     sink = RecordingSink()
-    async with CoreRuntimeBridge(events=[sink]) as bridge:
+    async with CoreRuntimeBridge(RuntimeConfig(max_retries=0), events=[sink]) as bridge:
         bridge.bind("billing", client=ScriptedClient([ConnectionError("canary")]))
         with pytest.raises(ProviderError):
             await bridge.execute(make_decision())
 
-    assert sink.names == ["provider.request_start", "provider.request_error"]
+    assert sink.names == [
+        "provider.request_start",
+        "provider.request_error",
+        "failover.attempt_failed",
+    ]
     assert sink.events[1].fields["error"] == "PROVIDER_ERROR"
     (record,) = sink.records
     assert (record.route_id, record.provider) == ("billing", "scripted")

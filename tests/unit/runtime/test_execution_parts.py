@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from stratarouter.errors import DimensionMismatchError, EncodingError, InvalidInputError
+from stratarouter_runtime.conversation import Usage
 from stratarouter_runtime.errors import (
     BridgeClosedError,
     BridgeLoopError,
@@ -267,10 +268,22 @@ def test_a_second_event_loop_is_refused_while_the_first_lives() -> None:
 
 
 def test_a_stored_answer_costs_nothing_when_it_is_used_again() -> None:
-    answer = Answer(response={"a": [1]}, provider="openai", model="m", tokens=9, cost_usd=0.5)
+    asked = ("openai", None)
+    answer = Answer(
+        response={"a": [1]},
+        provider="openai",
+        model="m",
+        asked=asked,
+        usage=Usage(input_tokens=4, output_tokens=5),
+        attempts=2,
+        cost_usd=0.5,
+    )
     hit = Answer.decoded(answer.encoded(), cache_hit=True)
 
-    assert hit == Answer(response={"a": [1]}, provider="openai", model="m", cache_hit=True)
+    assert (answer.tokens, hit.tokens, hit.attempts) == (9, 0, 0)
+    assert hit == Answer(
+        response={"a": [1]}, provider="openai", model="m", asked=asked, cache_hit=True
+    )
     assert hit.response is not answer.response
     assert Answer.decoded(answer.encoded(), cache_hit=False).coalesced
 

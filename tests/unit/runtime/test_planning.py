@@ -10,15 +10,13 @@ from stratarouter.errors import InvalidInputError
 from stratarouter_runtime.config import RuntimeConfig
 from stratarouter_runtime.conversation import Message
 from stratarouter_runtime.errors import InvalidContextError
-from stratarouter_runtime.execution.bindings import BindingTable, make_binding
+from stratarouter_runtime.execution.binding_options import make_binding
+from stratarouter_runtime.execution.bindings import BindingTable
 from stratarouter_runtime.execution.deadline import Deadline
-from stratarouter_runtime.planning import (
-    ExecutionPlan,
-    ExecutionRequest,
-    Planner,
-    ProviderCall,
-    make_request,
-)
+from stratarouter_runtime.execution_request import ExecutionRequest, make_request
+from stratarouter_runtime.planning import ExecutionPlan, Planner, ProviderCall
+from stratarouter_runtime.providers.bound_clients import BoundClients
+from stratarouter_runtime.providers.registry import LLMClientRegistry
 from stratarouter_runtime.testing import EchoClient, EchoHandler, make_decision
 from stratarouter_runtime.types import ANONYMOUS, Partition
 
@@ -55,6 +53,7 @@ def plan(
     encoder_id: str | None = None,
     handler: bool = False,
     table: BindingTable | None = None,
+    clients: BoundClients | None = None,
     config: RuntimeConfig | None = None,
     **options: Any,
 ) -> ExecutionPlan:
@@ -65,11 +64,28 @@ def plan(
             route_id, HANDLER if handler else None, 0, **{"cacheable": True, **target, **options}
         )
         table.add(route_id, binding, replace=False)
-    planner = Planner(RuntimeConfig() if config is None else config, table)
+    planner = Planner(
+        RuntimeConfig() if config is None else config,
+        table,
+        no_clients() if clients is None else clients,
+    )
     decision = make_decision(route_id, query)
-    made = planner.plan(request(decision, context), decision, encoder_id)
-    assert made is not None
-    return made
+    return planned(planner, request(decision, context), encoder_id)
+
+
+def planned(
+    planner: Planner, asked: ExecutionRequest, encoder_id: str | None = None
+) -> ExecutionPlan:
+    assert asked.decision is not None
+    binding, is_own = planner.resolve(asked.decision)
+    assert binding is not None
+    return planner.plan(
+        asked, asked.decision, binding, is_own=is_own, encoder_id=encoder_id, now_s=0.0
+    )
+
+
+def no_clients() -> BoundClients:
+    return BoundClients(LLMClientRegistry())
 
 
 # Requests ---------------------------------------------------------------------------------------
@@ -145,9 +161,9 @@ def test_a_provider_is_asked_with_system_model_and_parameters() -> None:
 
 
 def test_nobody_to_answer_is_no_plan() -> None:
-    decision = make_decision(None)
+    planner = Planner(RuntimeConfig(), BindingTable(), no_clients())
 
-    assert Planner(RuntimeConfig(), BindingTable()).plan(request(decision), decision, None) is None
+    assert planner.resolve(make_decision(None)) == (None, False)
 
 
 def test_nothing_is_named_that_may_not_be_kept() -> None:
@@ -230,41 +246,43 @@ def test_a_context_without_json_form_is_not_kept_and_says_so() -> None:
 
 
 def test_a_replaced_target_or_client_does_not_inherit_answers() -> None:
-    table = BindingTable()
-    table.register("p", EchoClient(), replace=False)
+    table, clients = BindingTable(), no_clients()
+    clients.register("p", EchoClient(), replace=False)
     table.add("billing", make_binding("billing", None, 0, provider="p"), replace=False)
-    names = [plan(table=table).cache_key]
+    names = [plan(table=table, clients=clients).cache_key]
     table.add("billing", make_binding("billing", None, 1, provider="p"), replace=True)
-    names.append(plan(table=table).cache_key)
-    table.register("p", EchoClient(), replace=True)
-    names.append(plan(table=table).cache_key)
+    names.append(plan(table=table, clients=clients).cache_key)
+    clients.register("p", EchoClient(), replace=True)
+    names.append(plan(table=table, clients=clients).cache_key)
 
     assert len(set(names)) == 3
 
 
 def test_a_planner_notices_replacements_between_two_plans() -> None:
-    table = BindingTable()
-    table.register("p", EchoClient(), replace=False)
-    table.add("billing", make_binding("billing", None, 0, provider="p"), replace=False)
-    planner = Planner(RuntimeConfig(), table)
-    decision = make_decision()
+    table, clients = BindingTable(), no_clients()
+    clients.register("p", EchoClient(), replace=False)
+    clients.register("q", EchoClient(), replace=False)
+    binding = make_binding("billing", None, 0, provider="p", fallback="q/m")
+    table.add("billing", binding, replace=False)
+    planner = Planner(RuntimeConfig(), table, clients)
 
     def name(encoder_id: str | None = None) -> str | None:
-        made = planner.plan(request(decision), decision, encoder_id)
-        return None if made is None else made.cache_key
+        return planned(planner, request(make_decision()), encoder_id).cache_key
 
     first = name()
     assert name() == first
     assert name("other encoder") != first
-    table.register("p", EchoClient(), replace=True)
-    assert name() != first
+    clients.register("q", EchoClient(), replace=True)
+    second = name()
+    assert second != first
+    clients.register("p", EchoClient(), replace=True)
+    assert name() not in (first, second)
 
 
 def test_decisions_about_unknown_routes_leave_nothing_behind() -> None:
     table = BindingTable("p")
-    planner = Planner(RuntimeConfig(), table)
+    planner = Planner(RuntimeConfig(), table, no_clients())
     for index in range(100):
-        decision = make_decision(f"made-up-{index}")
-        planner.plan(request(decision), decision, None)
+        planned(planner, request(make_decision(f"made-up-{index}")))
 
     assert planner._prefixes == {}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from stratarouter.errors import InvalidInputError, StrataError
-from stratarouter_runtime import accounting_errors, errors, provider_errors
+from stratarouter_runtime import accounting_errors, context_errors, errors, provider_errors
 from stratarouter_runtime.errors import ProviderError
 from stratarouter_runtime.provider_errors import (
     AllTargetsFailedError,
@@ -25,7 +25,7 @@ from stratarouter_runtime.provider_errors import (
 if TYPE_CHECKING:
     from types import ModuleType
 
-MODULES = [provider_errors, accounting_errors]
+MODULES = [provider_errors, accounting_errors, context_errors]
 
 
 def classes(module: ModuleType) -> dict[str, type[StrataError]]:
@@ -46,7 +46,7 @@ FAMILY = classes(provider_errors)
 def test_the_drawing_names_every_class(module: ModuleType) -> None:
     drawn = set(re.findall(r"[├└]── (\w+)", module.__doc__ or ""))
 
-    assert drawn - {"InvalidInputError"} == set(classes(module))
+    assert drawn - {"InvalidInputError", "InvalidContextError"} == set(classes(module))
 
 
 def test_every_error_has_a_code_of_its_own() -> None:
