@@ -20,8 +20,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-LEVELS = {"demo": "cli", "test": "test", "dev": "dev"}
-"""Level to the extra of the distribution that it installs, smallest first."""
+LEVELS = {"demo": "cli,local", "test": "test", "dev": "dev"}
+"""Level to the extras of the distribution that it installs, smallest first."""
 STAMP = "stratarouter-environment.json"
 """File in the environment that says what it was made from."""
 
