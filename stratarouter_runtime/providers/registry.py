@@ -129,6 +129,9 @@ class LLMClientRegistry:
         """Names of the registered clients, in order."""
         return tuple(self._table.entries)
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(self.providers)}; {self._strategy})"
+
     def register(
         self,
         name: str,

@@ -320,3 +320,9 @@ async def test_three_hanging_providers_end_with_the_deadline() -> None:
 
     assert 0.3 <= loop.time() - started_s <= 0.5
     assert [client.open for client in hanging] == [0, 0, 0]
+
+
+def test_a_registry_shows_its_clients_and_how_it_chooses() -> None:
+    clients, _ = registry("cloud", "spare", strategy="round_robin")
+
+    assert repr(clients) == "LLMClientRegistry(cloud, spare; round_robin)"
